@@ -1,0 +1,70 @@
+const MARK = Symbol.for("langchain-perf/error@1");
+
+/** Base of every error that this library makes. Upstream errors pass through unwrapped. */
+export class PerfError extends Error {
+  /** Stable identifier, e.g. `PERF_OPTION`. */
+  readonly code: string;
+  /** Whether the same call may succeed when it is made again later. */
+  readonly retryable: boolean;
+  readonly [MARK] = true;
+
+  constructor(code: string, message: string, options: { retryable?: boolean; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+
+  /** Like `instanceof`, but also true for an error of another copy of this package. */
+  static isInstance(error: unknown): error is PerfError {
+    if (typeof error !== "object" || error === null || !(MARK in error)) return false;
+    return this === PerfError || (error as { name?: unknown }).name === this.name;
+  }
+}
+
+/** An option is unknown, of the wrong type, out of range, or excludes another. */
+export class OptionError extends PerfError {
+  /** Path of the option, e.g. `cache.ttlMs`. */
+  readonly option: string;
+
+  constructor(option: string, wanted: string, got: unknown) {
+    super("PERF_OPTION", `Option "${option}": wanted ${wanted}, got ${describe(got)}.`);
+    this.option = option;
+  }
+}
+
+/** `cache: "only"` was asked for and the cache has no answer. */
+export class CacheMissError extends PerfError {
+  readonly key: string | undefined;
+
+  constructor(key: string | undefined) {
+    super("PERF_CACHE_MISS", `The cache has no answer${key ? ` under key ${key}` : ""}, and the call asked for the cache only.`);
+    this.key = key;
+  }
+}
+
+/** A deadline passed. */
+export class DeadlineError extends PerfError {
+  constructor(message: string) {
+    super("PERF_DEADLINE", message, { retryable: true });
+  }
+}
+
+/** An optional dependency is needed and not installed. */
+export class MissingPeerError extends PerfError {
+  constructor(peer: string, purpose: string, cause?: unknown) {
+    super("PERF_MISSING_PEER", `${purpose} needs the package "${peer}": npm install ${peer}`, { cause });
+  }
+}
+
+/** How a value is shown in an error message: short, and safe for anything. */
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
+  if (typeof value === "function") return `a function${value.name ? ` (${value.name})` : ""}`;
+  if (typeof value === "object" && value !== null) {
+    if (Array.isArray(value)) return `an array of ${value.length}`;
+    const name = (value.constructor as { name?: string } | undefined)?.name;
+    return name && name !== "Object" ? `an object of class ${name}` : `an object with keys [${Object.keys(value).join(", ")}]`;
+  }
+  return String(value);
+}

@@ -1,0 +1,68 @@
+/** What kind of thing was called. */
+export type KindName = "chat" | "llm" | "embeddings" | "retriever" | "tool" | "chain";
+
+/** Tokens of one answer. */
+export interface Usage {
+  inputTokens: number;
+  outputTokens: number;
+  /** The share of `inputTokens` that the provider's own prompt cache had. */
+  cachedInputTokens?: number;
+}
+
+/** What the cache did for a call. */
+export interface CacheFacts {
+  status: "hit" | "miss" | "bypass";
+  tier?: "memory";
+  /** Age of the entry that answered, milliseconds. */
+  ageMs?: number;
+  /** The entry's key; give it to `perf.cache.explain`. */
+  key?: string;
+}
+
+/** What happened to one call. Produced with tracing off too. */
+export interface CallFacts {
+  /** Unique in this process. */
+  id: string;
+  /** LangChain's run, where the run has callbacks. */
+  runId?: string;
+  parentRunId?: string;
+  /** The `id` of the call whose upstream request this one shared. */
+  leaderId?: string;
+  kind: KindName;
+  mode: "invoke" | "stream";
+  /** Name of the run, where LangChain gave one. */
+  name?: string;
+  model?: string;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  durationMs: number;
+  /** From the start to the first part with content. */
+  timeToFirstTokenMs?: number;
+  cache?: CacheFacts;
+  coalesced?: "leader" | "follower";
+  /** The tokens of the answer; for a hit or a follower, those that were not spent again. */
+  usage?: Usage;
+  /** USD, where the model has a price in `pricing`: what this call cost, and what the cache or a leader saved it. */
+  costUsd?: number;
+  savedUsd?: number;
+  tenant?: string;
+  tags?: readonly string[];
+  error?: { code: string; message: string };
+}
+
+const PROCESS = Math.random().toString(36).slice(2, 10);
+let calls = 0;
+
+/** An id that is cheap to make and unique among processes for practical purposes. */
+export function nextCallId(): string {
+  calls += 1;
+  return `${PROCESS}-${calls.toString(36)}`;
+}
+
+/** An error as facts show it: a code to group by and a message. */
+export function errorFacts(error: unknown): { code: string; message: string } {
+  if (typeof error !== "object" || error === null) return { code: "UNKNOWN", message: String(error) };
+  const { code, status, name, message } = error as { code?: unknown; status?: unknown; name?: unknown; message?: unknown };
+  const label = [code, status, name].find((candidate) => typeof candidate === "string" || typeof candidate === "number");
+  return { code: String(label ?? "UNKNOWN"), message: String(message ?? error) };
+}

@@ -1,0 +1,94 @@
+import { hash } from "node:crypto";
+
+/**
+ * The parts of an identity: what was asked, named for people. Written without loss:
+ * every name and text is preceded by its length, so that no text can imitate another field.
+ */
+export type IdentityFields = readonly (readonly [name: string, text: string])[];
+
+export function writeIdentity(fields: IdentityFields): string {
+  let text = "";
+  for (const [name, value] of fields) text += `${name.length}:${name}${value.length}:${value}`;
+  return text;
+}
+
+export function readIdentity(identity: string): [name: string, text: string][] {
+  const fields: [string, string][] = [];
+  let at = 0;
+  const take = (): string => {
+    const colon = identity.indexOf(":", at);
+    const start = colon + 1;
+    at = start + Number(identity.slice(at, colon));
+    return identity.slice(start, at);
+  };
+  while (at < identity.length) fields.push([take(), take()]);
+  return fields;
+}
+
+/** SHA-256, so that a key holds nothing of the question in clear. */
+export function digest(text: string): string {
+  return hash("sha256", text, "base64url");
+}
+
+/** Called for each string under an object key; may give another text for it, e.g. for a generated id. */
+export type Rename = (key: string, value: string) => string | undefined;
+
+/**
+ * Any value as text, without loss and independent of key order: strings carry their length, bytes are hashed,
+ * `undefined` fields are left out, and what cannot be compared by value (functions, exotic objects) counts by identity.
+ */
+export function canonical(value: unknown, rename?: Rename, key = ""): string {
+  switch (typeof value) {
+    case "string":
+      return rename?.(key, value) ?? `"${value.length}:${value}`;
+    case "number":
+    case "boolean":
+      return `${value};`;
+    case "bigint":
+      return `${value}n;`;
+    case "undefined":
+      return "u;";
+    case "object":
+      return value === null ? "z;" : canonicalObject(value, rename, key);
+    default:
+      return `@${instanceId(value as object)};`;
+  }
+}
+
+function canonicalObject(value: object, rename: Rename | undefined, key: string): string {
+  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, rename, key)).join("")}]`;
+  if (ArrayBuffer.isView(value)) {
+    const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    return `b${value.constructor.name}${hash("sha256", bytes, "base64url")};`;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return canonicalFields(value as Record<string, unknown>, rename);
+  if (value instanceof Date) return `d${value.getTime()};`;
+  if (value instanceof Map) return `m${canonical([...value].sort(), rename, key)}`;
+  if (value instanceof Set) return `s${canonical([...value].sort(), rename, key)}`;
+  const { toJSON } = value as { toJSON?: unknown };
+  if (typeof toJSON === "function") return `j${canonical(toJSON.call(value), rename, key)}`;
+  return `@${instanceId(value)};`;
+}
+
+function canonicalFields(value: Record<string, unknown>, rename: Rename | undefined): string {
+  let text = "{";
+  for (const key of Object.keys(value).sort()) {
+    const field = value[key];
+    if (field !== undefined) text += `${key.length}:${key}${canonical(field, rename, key)}`;
+  }
+  return `${text}}`;
+}
+
+const instances = new WeakMap<object, number>();
+let lastInstance = 0;
+
+/** A number for an object that lives as long as the object and is never given twice in this process. */
+export function instanceId(object: object): number {
+  let id = instances.get(object);
+  if (id === undefined) {
+    id = ++lastInstance;
+    instances.set(object, id);
+  }
+  return id;
+}

@@ -1,0 +1,90 @@
+import type { CallControl } from "./control.ts";
+import type { CallFacts, KindName, Usage } from "./facts.ts";
+
+/**
+ * How the caller wants the answer: `invoke` in one part, `stream` in chunks,
+ * `events` in the events of LangChain's content-block protocol (chat only).
+ */
+export type Mode = "invoke" | "stream" | "events";
+
+/** An answer as it came: every part, in order. `invoke` has exactly one. */
+export interface Answer<Part = unknown> {
+  readonly mode: Mode;
+  readonly parts: readonly Part[];
+}
+
+export type Completeness = "complete" | "partial" | "filtered" | "unknown";
+
+/** Who answers a call. */
+export interface Backend<In = unknown, Part = unknown> {
+  invoke(call: Call<In, Part>): Promise<Part>;
+  stream(call: Call<In, Part>): AsyncIterator<Part>;
+}
+
+/** One question on its way to an answer. */
+export interface Call<In = unknown, Part = unknown> {
+  readonly kind: Kind<In, Part>;
+  readonly mode: Mode;
+  readonly input: In;
+  readonly backend: Backend<In, Part>;
+  readonly control: CallControl;
+  /** What the answer depends on, hashed. `undefined` when the answer must not be shared. Computed once, when first read. */
+  readonly key: string | undefined;
+  /** The text behind `key`. */
+  readonly identity: string | undefined;
+  /** Aborts when the caller, the surrounding stream or the engine gives up. */
+  readonly signal: AbortSignal | undefined;
+  /** The only mutable part: what happened to this call. */
+  readonly facts: CallFacts;
+  /** Keys of the calls inside which this one was made: sharing one of them would wait for itself. */
+  readonly held: readonly string[];
+  /** Set by a layer that keeps parts beyond the call; the caller then gets copies. */
+  kept: boolean;
+  /** The same call with another signal. */
+  withSignal(signal: AbortSignal): Call<In, Part>;
+}
+
+/** What the user said about the identity of calls of a kind. */
+export interface OwnIdentity {
+  /** Stands for an object that cannot show what its answers depend on; without one it counts by itself. */
+  readonly id?: string;
+  /** Stands for the question itself. */
+  readonly key?: string;
+}
+
+/** Everything that layers know of chat, llm, embeddings, retriever and tool calls. */
+export interface Kind<In = unknown, Part = unknown> {
+  readonly name: KindName;
+  /** What the answer depends on, without loss; `undefined` = the answer is never shared. */
+  identity(input: In, own: OwnIdentity): string | undefined;
+  /** What the user would call the question: messages, prompts, texts, a query, arguments. */
+  question(input: In): { readonly asked: unknown; readonly config: object; readonly name?: string };
+  /** The same answer in another mode. */
+  convert(answer: Answer<Part>, mode: Mode): readonly Part[] | AsyncIterable<Part>;
+  /** A deep copy that its receiver may change. */
+  copy(part: Part, mode: Mode): Part;
+  /** A function that makes fresh parts of a shared answer: new ids, usage marked as not spent again. One per receiver. */
+  reissuer(mode: Mode, input: In): (part: Part) => Part;
+  completeness(answer: Answer<Part>, input: In): Completeness;
+  /** Bytes that the answer takes in memory, estimated. */
+  sizeOf(answer: Answer<Part>): number;
+  usage(answer: Answer<Part>): Usage | undefined;
+  /** Whether a streamed part carries content: the first such part ends the time to first token. */
+  hasContent(part: Part): boolean;
+}
+
+export type Next = (call: Call) => AsyncIterable<unknown>;
+
+/** Something that acts on calls. One body serves `invoke` and `stream`: `invoke` is a stream of one part. */
+export interface Layer {
+  readonly name: string;
+  /** Answers before anything asynchronous exists, or not at all. */
+  immediate?(call: Call): Answer | undefined;
+  handle(call: Call, next: Next): AsyncIterable<unknown>;
+  close?(): Promise<void>;
+}
+
+/** Nests the layers around `innermost`, the first outermost. */
+export function compose(layers: readonly Layer[], innermost: Next): Next {
+  return layers.reduceRight<Next>((next, layer) => (call) => layer.handle(call, next), innermost);
+}

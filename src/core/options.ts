@@ -1,0 +1,134 @@
+import { OptionError } from "./errors.ts";
+
+interface Range<D> {
+  default: D;
+  min?: number;
+  max?: number;
+  integer?: boolean;
+}
+
+/**
+ * Reads the fields of one options object, each exactly once, and refuses whatever was not read.
+ * An explicit `undefined` counts as absent.
+ */
+export class OptionReader {
+  readonly #path: string;
+  readonly #raw: Record<string, unknown>;
+  readonly #known = new Set<string>();
+
+  constructor(path: string, raw: unknown) {
+    if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
+      throw new OptionError(path || "options", "an object of options", raw);
+    }
+    this.#path = path;
+    this.#raw = raw as Record<string, unknown>;
+  }
+
+  number<D extends number | undefined>(name: string, range: Range<D>): number | D {
+    const { min = -Infinity, max = Infinity, integer = false } = range;
+    const value = this.#take(name);
+    if (value === undefined) return range.default;
+    if (typeof value !== "number" || Number.isNaN(value) || value < min || value > max || (integer && !Number.isInteger(value) && value !== Infinity)) {
+      const bounds = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
+      this.#refuse(name, `${integer ? "a whole number" : "a number"} ${bounds}`, value);
+    }
+    return value;
+  }
+
+  boolean<D extends boolean | undefined>(name: string, absent: D): boolean | D {
+    const value = this.#take(name);
+    if (value === undefined) return absent;
+    if (typeof value !== "boolean") this.#refuse(name, "true or false", value);
+    return value;
+  }
+
+  string<D extends string | undefined>(name: string, absent: D): string | D {
+    const value = this.#take(name);
+    if (value === undefined) return absent;
+    if (typeof value !== "string" || value === "") this.#refuse(name, "a string that is not empty", value);
+    return value;
+  }
+
+  strings(name: string): string[] | undefined {
+    const value = this.#take(name);
+    if (value === undefined) return undefined;
+    if (!Array.isArray(value) || value.some((item) => typeof item !== "string" || item === "")) {
+      this.#refuse(name, "an array of strings that are not empty", value);
+    }
+    return [...(value as string[])];
+  }
+
+  oneOf<T extends string>(name: string, allowed: readonly T[], absent: T): T {
+    const value = this.#take(name);
+    if (value === undefined) return absent;
+    if (!allowed.includes(value as T)) this.#refuse(name, `one of ${allowed.map((word) => `"${word}"`).join(", ")}`, value);
+    return value as T;
+  }
+
+  function<F>(name: string): F | undefined {
+    const value = this.#take(name);
+    if (value === undefined) return undefined;
+    if (typeof value !== "function") this.#refuse(name, "a function", value);
+    return value as F;
+  }
+
+  /** An object with the given methods, e.g. a logger or a tracer. */
+  objectWith<T>(name: string, methods: readonly string[]): T | undefined {
+    const value = this.#take(name);
+    if (value === undefined) return undefined;
+    const fits = typeof value === "object" && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === "function");
+    if (!fits) this.#refuse(name, `an object with ${methods.map((method) => `${method}()`).join(", ")}`, value);
+    return value as T;
+  }
+
+  /** A layer's option: `true | options | false`; absent and `false` give `undefined`. */
+  layer<T>(name: string, resolve: (reader: OptionReader) => T): T | undefined {
+    const value = this.#take(name);
+    if (value === undefined || value === false) return undefined;
+    const path = this.#pathOf(name);
+    if (value !== true && (typeof value !== "object" || value === null || Array.isArray(value))) {
+      throw new OptionError(path, "true, false or an object of options", value);
+    }
+    return resolveWith(path, value === true ? {} : value, resolve);
+  }
+
+  /** The value as it came; for options whose type the caller checks. */
+  raw(name: string): unknown {
+    return this.#take(name);
+  }
+
+  /** The path of a field, for errors that name it. */
+  pathOf(name: string): string {
+    return this.#pathOf(name);
+  }
+
+  /** Call last: throws on the first key that nobody read. */
+  end(): void {
+    for (const key of Object.keys(this.#raw)) {
+      if (!this.#known.has(key) && this.#raw[key] !== undefined) {
+        throw new OptionError(this.#pathOf(key), `one of the known options (${[...this.#known].join(", ")})`, this.#raw[key]);
+      }
+    }
+  }
+
+  #take(name: string): unknown {
+    this.#known.add(name);
+    return this.#raw[name];
+  }
+
+  #pathOf(name: string): string {
+    return this.#path ? `${this.#path}.${name}` : name;
+  }
+
+  #refuse(name: string, wanted: string, got: unknown): never {
+    throw new OptionError(this.#pathOf(name), wanted, got);
+  }
+}
+
+/** Runs one resolver over one options object and refuses unknown keys. */
+export function resolveWith<T>(path: string, raw: unknown, resolve: (reader: OptionReader) => T): T {
+  const reader = new OptionReader(path, raw);
+  const resolved = resolve(reader);
+  reader.end();
+  return resolved;
+}

@@ -1,0 +1,111 @@
+import type { CallControl } from "./control.ts";
+import type { CallFacts } from "./facts.ts";
+import { digest } from "./key.ts";
+import type { Backend, Call, Kind, Mode } from "./layer.ts";
+
+/** What an adapter asks of the engine. */
+export interface Request<In = unknown, Part = unknown> {
+  readonly kind: Kind<In, Part>;
+  readonly input: In;
+  readonly backend: Backend<In, Part>;
+  readonly control: CallControl;
+  /** The caller's own signal. */
+  readonly signal?: AbortSignal;
+  /** Aborts when the stream around this call is closed while it waits. */
+  readonly released?: AbortSignal;
+  readonly held: readonly string[];
+  readonly runId?: string;
+  readonly parentRunId?: string;
+  readonly model?: string;
+  /** Called when the caller has taken a streamed part, before it gets the next. */
+  readonly afterPart?: (part: Part) => Promise<void> | void;
+  /** Called with an `invoke`'s answer when another call paid for it: the model itself did not run for this caller. */
+  readonly onShared?: (part: Part) => Promise<void> | void;
+}
+
+/** What separates one call's key from another's besides the question itself. */
+export interface KeySpace {
+  /** Namespace and tenant as text; `undefined` = this call shares nothing. */
+  spaceOf(control: CallControl): string | undefined;
+  /** The identity that the options give this call, the kind's own unless they say otherwise; `undefined` = this call shares nothing. */
+  identityOf(kind: Kind, input: unknown): string | undefined;
+}
+
+/** A request's identity and key, computed when first asked for and then kept. */
+class Question {
+  readonly #request: Request;
+  readonly #space: KeySpace;
+  #read = false;
+  #identity: string | undefined;
+  #key: string | undefined;
+
+  constructor(request: Request, space: KeySpace) {
+    this.#request = request;
+    this.#space = space;
+  }
+
+  get key(): string | undefined {
+    this.#resolve();
+    return this.#key;
+  }
+
+  get identity(): string | undefined {
+    this.#resolve();
+    return this.#identity;
+  }
+
+  #resolve(): void {
+    if (this.#read) return;
+    this.#read = true;
+    const { control, kind, input } = this.#request;
+    if (control.cache === "bypass") return;
+    const space = this.#space.spaceOf(control);
+    if (space === undefined) return;
+    this.#identity = this.#space.identityOf(kind, input);
+    if (this.#identity !== undefined) this.#key = digest(`${space}${kind.name}:${this.#identity}`);
+  }
+}
+
+/** The engine's own implementation of `Call`. */
+export class EngineCall implements Call {
+  kept = false;
+  readonly mode: Mode;
+  readonly signal: AbortSignal | undefined;
+  readonly facts: CallFacts;
+  readonly #request: Request;
+  readonly #question: Question;
+
+  constructor(request: Request, space: KeySpace | Question, mode: Mode, signal: AbortSignal | undefined, facts: CallFacts) {
+    this.#request = request;
+    this.#question = space instanceof Question ? space : new Question(request, space);
+    this.mode = mode;
+    this.signal = signal;
+    this.facts = facts;
+  }
+
+  get kind(): Kind {
+    return this.#request.kind;
+  }
+  get input(): unknown {
+    return this.#request.input;
+  }
+  get backend(): Backend {
+    return this.#request.backend;
+  }
+  get control(): CallControl {
+    return this.#request.control;
+  }
+  get held(): readonly string[] {
+    return this.#request.held;
+  }
+  get key(): string | undefined {
+    return this.#question.key;
+  }
+  get identity(): string | undefined {
+    return this.#question.identity;
+  }
+
+  withSignal(signal: AbortSignal): Call {
+    return new EngineCall(this.#request, this.#question, this.mode, signal, this.facts);
+  }
+}

@@ -1,0 +1,14 @@
+export { createPerf, type Perf, type PerfEvents } from "./perf.ts";
+export { withPerf, perfOf } from "./with-perf.ts";
+export { instrument } from "./langchain/install.ts";
+export { PerfCallbackHandler } from "./langchain/handler.ts";
+export { CacheMissError, DeadlineError, MissingPeerError, OptionError, PerfError } from "./core/errors.ts";
+export type { CallControl, CallWishes } from "./core/control.ts";
+export type { CacheFacts, CallFacts, KindName, Usage } from "./core/facts.ts";
+export type { CacheExplanation, CacheStats, InvalidateBy, PerfCache } from "./layers/cache/admin.ts";
+export type { CacheOptions, CacheQuestion, KindCache } from "./layers/cache/options.ts";
+export type { QuestionDifference, QuestionField } from "./layers/cache/questions.ts";
+export type { PerfOptions, TraceOptions } from "./options.ts";
+export type { MemoryStoreOptions } from "./stores/memory.ts";
+export type { Price } from "./telemetry/cost.ts";
+export type { KindSnapshot, PerfSnapshot } from "./telemetry/window.ts";

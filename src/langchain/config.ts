@@ -1,0 +1,53 @@
+import { AsyncLocalStorageProviderSingleton } from "@langchain/core/singletons";
+import type { BaseCallbackHandler } from "@langchain/core/callbacks/base";
+import type { RunConfig, Scope } from "./scope.ts";
+
+/** A callback handler that takes its scope along where the async context is lost, e.g. through a queue that others started. */
+export interface ScopeCarrier {
+  readonly carriedScope: Scope | undefined;
+}
+
+interface CallbackManagerLike {
+  handlers: unknown[];
+  copy(): CallbackManagerLike;
+  addHandler(handler: unknown, inherit?: boolean): void;
+  removeHandler(handler: unknown): void;
+}
+
+export function handlersOf(callbacks: unknown): readonly unknown[] {
+  if (!callbacks) return [];
+  return Array.isArray(callbacks) ? callbacks : ((callbacks as CallbackManagerLike).handlers ?? []);
+}
+
+/** The scope that the config's callbacks carry, the innermost last added. */
+export function carriedScope(config: RunConfig | undefined): Scope | undefined {
+  const callbacks = config?.callbacks;
+  if (callbacks === undefined) return undefined;
+  const carrier = handlersOf(callbacks).findLast((handler) => (handler as Partial<ScopeCarrier>).carriedScope !== undefined);
+  return (carrier as ScopeCarrier | undefined)?.carriedScope;
+}
+
+/**
+ * The config with one more handler, and without those that `replaced` names. A config without callbacks inherits those of the
+ * run around it, as LangChain does it.
+ */
+export function withHandler<C extends RunConfig>(config: C | undefined, handler: BaseCallbackHandler, replaced: (handler: unknown) => boolean): C {
+  const inherited = config?.callbacks ?? (AsyncLocalStorageProviderSingleton.getRunnableConfig() as RunConfig | undefined)?.callbacks;
+  return { ...config, callbacks: addTo(inherited, handler, replaced) } as C;
+}
+
+function addTo(callbacks: unknown, handler: BaseCallbackHandler, replaced: (handler: unknown) => boolean): unknown {
+  if (!callbacks) return [handler];
+  if (Array.isArray(callbacks)) return [...callbacks.filter((present) => !replaced(present)), handler];
+  const manager = (callbacks as CallbackManagerLike).copy();
+  for (const present of manager.handlers.filter(replaced)) manager.removeHandler(present);
+  manager.addHandler(handler, true);
+  return manager;
+}
+
+/** The config without our own wishes in it: LangChain must not see, spread or cache by them. */
+export function withoutWishes<C extends RunConfig | undefined>(config: C): C {
+  if (config?.configurable?.perf === undefined) return config;
+  const { perf: _perf, ...configurable } = config.configurable;
+  return { ...config, configurable };
+}

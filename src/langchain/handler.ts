@@ -1,0 +1,151 @@
+import { BaseCallbackHandler } from "@langchain/core/callbacks/base";
+import type { Serialized } from "@langchain/core/load/serializable";
+import type { LLMResult } from "@langchain/core/outputs";
+import type { Clock } from "../core/clock.ts";
+import { errorFacts, nextCallId, type CallFacts, type KindName, type Usage } from "../core/facts.ts";
+import type { RunStart, RunTracer } from "../core/runs.ts";
+import type { ScopeCarrier } from "./config.ts";
+import { usageOf } from "./kinds/chat.ts";
+import type { UsageLike } from "./messages.ts";
+import type { Scope } from "./scope.ts";
+
+/** What a handler reports to. One per perf. */
+export interface RunSink {
+  readonly clock: Clock;
+  readonly tracer: RunTracer;
+  finished(facts: CallFacts): void;
+}
+
+interface OpenRun {
+  readonly facts: CallFacts;
+  readonly started: number;
+}
+
+/**
+ * Follows every run of a program by LangChain's callbacks: spans for all of them, facts for those that no leaf reports.
+ * Use `perf.handler` where nothing is wrapped: `chain.invoke(input, { callbacks: [perf.handler] })`.
+ */
+export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCarrier {
+  readonly name = "langchain-perf";
+  // In the background two concurrent requests land in each other's trace.
+  override awaitHandlers = true;
+  readonly carriedScope: Scope | undefined;
+  readonly sink: RunSink;
+  readonly #runs = new Map<string, OpenRun>();
+
+  /** @param scope the scope of a wrapped program, whose leaves report their own facts */
+  constructor(sink: RunSink, scope?: Scope) {
+    super();
+    this.sink = sink;
+    this.carriedScope = scope;
+  }
+
+  override handleChatModelStart(model: Serialized, messages: unknown, runId: string, parent?: string, extra?: Extra, tags?: string[], metadata?: Metadata, name?: string): void {
+    this.#start("chat", model, messages, { runId, parent, tags, metadata, name, parameters: extra?.invocation_params });
+  }
+
+  override handleLLMStart(model: Serialized, prompts: string[], runId: string, parent?: string, extra?: Extra, tags?: string[], metadata?: Metadata, name?: string): void {
+    this.#start("llm", model, prompts, { runId, parent, tags, metadata, name, parameters: extra?.invocation_params });
+  }
+
+  override handleLLMEnd(output: LLMResult, runId: string): void {
+    this.#end(runId, output, undefined, usageOfResult(output));
+  }
+
+  override handleLLMError(error: unknown, runId: string): void {
+    this.#end(runId, undefined, error);
+  }
+
+  override handleChainStart(chain: Serialized, inputs: unknown, runId: string, parent?: string, tags?: string[], metadata?: Metadata, _type?: string, name?: string): void {
+    this.#start("chain", chain, inputs, { runId, parent, tags, metadata, name });
+  }
+
+  override handleChainEnd(output: unknown, runId: string): void {
+    this.#end(runId, output);
+  }
+
+  override handleChainError(error: unknown, runId: string): void {
+    this.#end(runId, undefined, error);
+  }
+
+  override handleToolStart(tool: Serialized, input: unknown, runId: string, parent?: string, tags?: string[], metadata?: Metadata, name?: string, toolCallId?: string): void {
+    this.#start("tool", tool, input, { runId, parent, tags, metadata, name, toolCallId });
+  }
+
+  override handleToolEnd(output: unknown, runId: string): void {
+    this.#end(runId, output);
+  }
+
+  override handleToolError(error: unknown, runId: string): void {
+    this.#end(runId, undefined, error);
+  }
+
+  override handleRetrieverStart(retriever: Serialized, query: string, runId: string, parent?: string, tags?: string[], metadata?: Metadata, name?: string): void {
+    this.#start("retriever", retriever, query, { runId, parent, tags, metadata, name });
+  }
+
+  override handleRetrieverEnd(documents: unknown, runId: string): void {
+    this.#end(runId, documents);
+  }
+
+  override handleRetrieverError(error: unknown, runId: string): void {
+    this.#end(runId, undefined, error);
+  }
+
+  #start(kind: KindName, serialized: Serialized | undefined, input: unknown, run: RunArguments): void {
+    const name = run.name ?? nameOf(serialized) ?? kind;
+    // LangChain reuses a parent's id for its child in places; a run is never its own parent.
+    const parentRunId = run.parent === run.runId ? undefined : run.parent;
+    const start: RunStart = {
+      runId: run.runId, parentRunId, kind, name, input,
+      ...(run.parameters ? { parameters: run.parameters } : {}),
+      ...(run.metadata ? { metadata: run.metadata } : {}),
+      ...(run.tags ? { tags: run.tags } : {}),
+      ...(run.toolCallId === undefined ? {} : { toolCallId: run.toolCallId }),
+    };
+    const { clock, tracer } = this.sink;
+    if (tracer.active) tracer.start(start);
+    // A leaf knows more of its call than the callbacks do.
+    if (this.carriedScope && kind !== "chain") return;
+    const facts: CallFacts = { id: nextCallId(), runId: run.runId, kind, mode: "invoke", name, startedAt: clock.now(), durationMs: 0 };
+    if (parentRunId !== undefined) facts.parentRunId = parentRunId;
+    const model = run.parameters?.model ?? run.parameters?.model_name;
+    if (typeof model === "string") facts.model = model;
+    this.#runs.set(run.runId, { facts, started: clock.elapsed() });
+  }
+
+  #end(runId: string, output: unknown, error?: unknown, usage?: Usage): void {
+    const { clock, tracer } = this.sink;
+    const run = this.#runs.get(runId);
+    if (run) {
+      this.#runs.delete(runId);
+      run.facts.durationMs = clock.elapsed() - run.started;
+      if (usage) run.facts.usage = usage;
+      if (error !== undefined) run.facts.error = errorFacts(error);
+      this.sink.finished(run.facts);
+    }
+    tracer.end(runId, { output, ...(error === undefined ? {} : { error }) });
+  }
+}
+
+type Metadata = Record<string, unknown>;
+type Extra = { invocation_params?: Record<string, unknown> };
+
+interface RunArguments {
+  runId: string;
+  parent: string | undefined;
+  tags: string[] | undefined;
+  metadata: Metadata | undefined;
+  name: string | undefined;
+  parameters?: Record<string, unknown> | undefined;
+  toolCallId?: string | undefined;
+}
+
+function nameOf(serialized: Serialized | undefined): string | undefined {
+  return serialized?.id?.at(-1);
+}
+
+function usageOfResult(output: LLMResult): Usage | undefined {
+  const [generation] = output.generations?.flat() ?? [];
+  return usageOf((generation as { message?: { usage_metadata?: UsageLike } } | undefined)?.message?.usage_metadata);
+}

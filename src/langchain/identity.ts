@@ -1,0 +1,99 @@
+import { canonical, instanceId, type Rename } from "../core/key.ts";
+
+/** As much of a message as a provider may see. */
+interface SeenMessage {
+  type?: string;
+  getType?(): string;
+  _getType?(): string;
+  id?: string;
+  role?: string;
+  name?: string;
+  content: unknown;
+  status?: string;
+  tool_call_id?: string;
+  tool_calls?: { id?: string; name?: string; args?: unknown }[];
+  invalid_tool_calls?: { id?: string }[];
+  additional_kwargs?: Record<string, unknown>;
+  response_metadata?: { id?: unknown; output?: unknown };
+}
+
+const ID_KEYS = new Set(["id", "call_id", "tool_call_id", "tool_use_id"]);
+
+/** One field per message, named by position and role, so that `explain` can say which one differs. */
+export function messageFields(messages: readonly unknown[], providerState: boolean): [name: string, text: string][] {
+  const rename = numberIds(messages as readonly SeenMessage[], providerState);
+  return (messages as readonly SeenMessage[]).map((message, at) => {
+    const type = message.type ?? message.getType?.() ?? message._getType?.() ?? "unknown";
+    return [`message ${at} (${type})`, messageText(message, providerState, rename)];
+  });
+}
+
+function messageText(message: SeenMessage, providerState: boolean, rename: Rename | undefined): string {
+  let text = canonical(message.content, rename);
+  const { role, name, status, tool_call_id: answers, tool_calls: calls, invalid_tool_calls: invalid, additional_kwargs: kwargs } = message;
+  if (role !== undefined) text += `role${canonical(role)}`;
+  if (name !== undefined) text += `name${canonical(name)}`;
+  if (status !== undefined) text += `status${canonical(status)}`;
+  if (answers !== undefined) text += `answers${canonical(answers, rename, "tool_call_id")}`;
+  if (calls?.length) text += `calls${canonical(calls, rename)}`;
+  if (invalid?.length) text += `invalid${canonical(invalid, rename)}`;
+  if (kwargs && !isEmpty(kwargs)) text += `kwargs${canonical(kwargs, rename)}`;
+  // The responses API is sent its own earlier output, found in the metadata.
+  if (providerState) text += `state${canonical({ id: message.id, output: message.response_metadata?.output }, rename)}`;
+  return text;
+}
+
+function isEmpty(object: object): boolean {
+  for (const _ in object) return false;
+  return true;
+}
+
+/**
+ * Generated ids are numbered by first appearance: two conversations that differ in them alone are the same question.
+ * Only the places where ids stand are touched, never text that happens to equal one.
+ */
+function numberIds(messages: readonly SeenMessage[], providerState: boolean): Rename | undefined {
+  const ids = new Map<string, string>();
+  const add = (id: unknown): void => {
+    if (typeof id === "string" && id !== "" && !ids.has(id)) ids.set(id, `#${ids.size};`);
+  };
+  for (const message of messages) {
+    for (const call of message.tool_calls ?? []) add(call.id);
+    for (const call of message.invalid_tool_calls ?? []) add(call.id);
+    add(message.tool_call_id);
+    if (!providerState) continue;
+    add(message.id);
+    const { output } = message.response_metadata ?? {};
+    if (Array.isArray(output)) for (const item of output as { id?: unknown; call_id?: unknown }[]) add(item?.id), add(item?.call_id);
+  }
+  if (ids.size === 0) return undefined;
+  return (key, value) => (ID_KEYS.has(key) ? ids.get(value) : undefined);
+}
+
+const ENDPOINT_FIELDS = [
+  "baseURL", "baseUrl", "basePath", "endpoint", "endpointUrl", "apiUrl", "anthropicApiUrl", "region", "location", "apiVersion",
+  "azureOpenAIEndpoint", "azureOpenAIBasePath", "azureOpenAIApiInstanceName", "azureOpenAIApiDeploymentName", "azureOpenAIApiVersion",
+] as const;
+
+/** Where a model's or embeddings' requests go and what else rides on them. Header values may be secrets: the key's hash hides them. */
+export function endpointText(model: object): string {
+  const fields = model as Record<string, unknown>;
+  let text = "";
+  for (const name of ENDPOINT_FIELDS) if (fields[name] !== undefined) text += `${name}${canonical(fields[name])}`;
+  const config = (fields.clientConfig ?? fields.clientOptions) as Record<string, unknown> | undefined;
+  if (!config) return text;
+  for (const name of ["baseURL", "organization", "project", "defaultHeaders", "defaultQuery"]) {
+    if (config[name] !== undefined && config[name] !== null) text += `${name}${canonical(config[name])}`;
+  }
+  return text;
+}
+
+/** The class's name, which tells two providers with equal parameters apart. */
+export function className(object: object): string {
+  return object.constructor.name;
+}
+
+/** For an object that shows nothing of what its answers depend on: itself, or the stable id that the user gave. */
+export function opaqueIdentity(object: object, stableId: string | undefined): string {
+  return stableId === undefined ? `instance ${instanceId(object)}` : `id ${stableId}`;
+}

@@ -1,0 +1,59 @@
+import { AIMessage } from "@langchain/core/messages";
+import type { ChatModelStreamEvent } from "@langchain/core/language_models/event";
+import { deepCopy, freshId, zeroed, type FreshIds, type UsageLike } from "../messages.ts";
+
+/** An event of LangChain's content-block streaming protocol (`streamEvents` v3). */
+export type StreamEvent = ChatModelStreamEvent;
+
+interface Block {
+  type?: string;
+  id?: string;
+  name?: string;
+  text?: string;
+  args?: unknown;
+}
+
+/** An event for somebody who did not pay for the answer: new ids, no usage. */
+export function freshEvent(event: StreamEvent, id: string | undefined, ids: FreshIds): StreamEvent {
+  if ("content" in event && "type" in event.content && String(event.content.type).startsWith("tool_call")) freshId((event.content as Block).id, ids);
+  const copy = deepCopy(event, ids) as StreamEvent & { usage?: UsageLike; id?: string };
+  if (copy.usage) (copy as { usage?: unknown }).usage = zeroed(copy.usage);
+  if (copy.event === "message-start") {
+    if (id === undefined) delete copy.id;
+    else copy.id = id;
+  }
+  return copy;
+}
+
+export function eventsHaveContent(event: StreamEvent): boolean {
+  return event.event === "content-block-delta" || event.event === "content-block-finish";
+}
+
+/** Why the answer ended; `undefined` when the stream stopped before it said so. */
+export function eventsReason(events: readonly StreamEvent[]): string | undefined {
+  const finish = events.findLast((event) => event.event === "message-finish");
+  return finish ? (finish.reason ?? "stop") : undefined;
+}
+
+export function eventsUsage(events: readonly StreamEvent[]): UsageLike | undefined {
+  const last = events.findLast((event) => "usage" in event && event.usage !== undefined) as { usage?: UsageLike } | undefined;
+  return last?.usage;
+}
+
+/** The message that the events add up to, with plain text as a string, as `invoke` gives it. */
+export function messageOfEvents(events: readonly StreamEvent[]): AIMessage {
+  const blocks = events.filter((event) => event.event === "content-block-finish").map((event) => event.content as Block);
+  const finish = events.findLast((event) => event.event === "message-finish");
+  const start = events.find((event) => event.event === "message-start");
+  const usage = eventsUsage(events);
+  const calls = blocks.filter((block) => block.type === "tool_call");
+  const rest = blocks.filter((block) => block.type !== "tool_call");
+  const plain = rest.every((block) => block.type === "text");
+  return new AIMessage({
+    content: plain ? rest.map((block) => block.text ?? "").join("") : (rest as unknown as AIMessage["content"] & string),
+    tool_calls: calls.map(({ id, name = "", args }) => ({ type: "tool_call" as const, id, name, args: args as Record<string, unknown> })),
+    response_metadata: { ...finish?.responseMetadata, ...(finish?.reason ? { finish_reason: finish.reason } : {}) },
+    ...(start?.id === undefined ? {} : { id: start.id }),
+    ...(usage ? { usage_metadata: { input_tokens: 0, output_tokens: 0, total_tokens: 0, ...usage } as NonNullable<AIMessage["usage_metadata"]> } : {}),
+  });
+}

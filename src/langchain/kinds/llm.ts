@@ -1,0 +1,71 @@
+import type { BaseLLM } from "@langchain/core/language_models/llms";
+import { GenerationChunk, type LLMResult } from "@langchain/core/outputs";
+import { canonical, writeIdentity } from "../../core/key.ts";
+import type { Answer, Kind } from "../../core/layer.ts";
+import { deepCopy, estimateBytes, withoutSpentUsage } from "../messages.ts";
+import { completenessOf, finishReason, modelFields, modelName, named, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
+
+/** One call of a text completion model as its leaf gets it. */
+export interface LLMInput {
+  readonly model: BaseLLM & ModelLike;
+  readonly prompts: readonly string[];
+  readonly options: ModelOptions;
+  readonly runManager: LLMRunManager | undefined;
+}
+
+export type LLMPart = LLMResult | GenerationChunk;
+
+export const llmKind: Kind<LLMInput, LLMPart> = {
+  name: "llm",
+
+  identity({ model, prompts, options }, own) {
+    const fields = modelFields(model, options, own);
+    if (!fields) return undefined;
+    if (own.key !== undefined) return writeIdentity([...fields, ["key", own.key]]);
+    return writeIdentity([...fields, ...prompts.map((prompt, at) => [`prompt ${at}`, canonical(prompt)] as const)]);
+  },
+
+  question: ({ model, prompts, options }) => ({ asked: prompts, config: options, ...named(modelName(model)) }),
+
+  convert(answer, mode) {
+    if (answer.mode === mode) return answer.parts;
+    return mode === "invoke" ? [wholeOf(answer)] : chunksOf(answer.parts[0] as LLMResult);
+  },
+
+  copy: copyPart,
+
+  reissuer: () => (part) => {
+    const copy = copyPart(part);
+    if ("llmOutput" in copy && copy.llmOutput) copy.llmOutput = withoutSpentUsage(copy.llmOutput);
+    return copy;
+  },
+
+  completeness(answer, { model }) {
+    const generations = answer.mode === "invoke" ? (answer.parts[0] as LLMResult).generations.flat() : (answer.parts as GenerationChunk[]);
+    return completenessOf(finishReason(generations.findLast((generation) => finishReason(generation.generationInfo))?.generationInfo), model);
+  },
+
+  sizeOf: (answer) => estimateBytes(answer.parts),
+
+  usage(answer) {
+    const usage = answer.mode === "invoke" ? ((answer.parts[0] as LLMResult).llmOutput?.tokenUsage as Record<string, number> | undefined) : undefined;
+    return usage?.totalTokens === undefined ? undefined : { inputTokens: usage.promptTokens ?? 0, outputTokens: usage.completionTokens ?? 0 };
+  },
+
+  hasContent: (part) => !("text" in part) || part.text !== "",
+};
+
+function copyPart(part: LLMPart): LLMPart {
+  if (!("generations" in part)) return Object.assign(Object.create(Object.getPrototypeOf(part) as object), deepCopy({ ...part })) as GenerationChunk;
+  const generations = part.generations.map((list) => list.map((generation) => copyPart(generation as GenerationChunk) as GenerationChunk));
+  return { ...part, generations, ...(part.llmOutput ? { llmOutput: deepCopy(part.llmOutput) } : {}) };
+}
+
+function wholeOf(answer: Answer<LLMPart>): LLMResult {
+  const whole = (answer.parts as GenerationChunk[]).reduce((sum, chunk) => sum.concat(chunk));
+  return { generations: [[{ text: whole.text, ...(whole.generationInfo ? { generationInfo: whole.generationInfo } : {}) }]] };
+}
+
+function chunksOf(result: LLMResult): GenerationChunk[] {
+  return (result.generations[0] ?? []).map(({ text, generationInfo }) => new GenerationChunk({ text, ...(generationInfo ? { generationInfo } : {}) }));
+}

@@ -1,0 +1,158 @@
+import type { Backend, Call, Mode } from "../core/layer.ts";
+import type { KindName } from "../core/facts.ts";
+import type { Request } from "../core/request.ts";
+import { chatKind, type ChatInput, type ChatPart } from "./kinds/chat.ts";
+import { llmKind, type LLMInput, type LLMPart } from "./kinds/llm.ts";
+import { embeddingsKind, retrieverKind, toolKind } from "./kinds/plain.ts";
+import { modelName, type LLMRunManager, type ModelLike, type ModelOptions } from "./models.ts";
+import { currentScope, inScope, leafScope, type Scope } from "./scope.ts";
+
+type Method = (this: object, ...args: unknown[]) => unknown;
+/** Answers a leaf's call inside a scope. */
+type Answer = (self: object, original: Method, args: unknown[], scope: Scope) => unknown;
+
+/** The methods, per kind, that do a call's real work. They sit below LangChain's callbacks: a hit is still exactly one run. */
+export const LEAVES: Readonly<Record<Exclude<KindName, "chain">, Readonly<Record<string, Answer>>>> = {
+  chat: {
+    _generate: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "invoke", scope),
+    _streamResponseChunks: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "stream", scope),
+    _streamChatModelEvents: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "events", scope),
+  },
+  llm: {
+    _generate: (self, original, args, scope) => modelCall(llmRequest(self, original, args, scope), "invoke", scope),
+    _streamResponseChunks: (self, original, args, scope) => modelCall(llmRequest(self, original, args, scope), "stream", scope),
+  },
+  embeddings: { embedQuery: embed("embedQuery"), embedDocuments: embed("embedDocuments") },
+  retriever: {
+    _getRelevantDocuments: (self, original, args, scope) =>
+      plainCall({ kind: retrieverKind, input: { retriever: self, query: args[0] as string } }, self, original, args, scope, args[1]),
+  },
+  tool: {
+    _call: (self, original, args, scope) => plainCall({ kind: toolKind, input: { tool: self, args: args[0], config: (args[2] as object | undefined) ?? {} } }, self, original, args, scope, args[1]),
+  },
+};
+
+/** The leaf as it stands on the class afterwards: outside a scope, and inside a leaf of its own kind, it falls straight through. */
+export function interceptLeaf(kind: Exclude<KindName, "chain">, method: string, original: Method): Method {
+  const answer = LEAVES[kind][method] as Answer;
+  return function (this: object, ...args: unknown[]): unknown {
+    const scope = currentScope();
+    if (!scope || scope.leaf?.kind === kind) return original.apply(this, args);
+    return answer(this, original, args, scope);
+  };
+}
+
+type ModelPart = ChatPart | LLMPart;
+type ModelRequest = Request<{ options: ModelOptions; runManager: LLMRunManager | undefined }, ModelPart>;
+
+function chatRequest(self: object, original: Method, args: unknown[], scope: Scope): ModelRequest {
+  const [messages, options = {}, runManager] = args as [ChatInput["messages"], ModelOptions | undefined, LLMRunManager | undefined];
+  const input: ChatInput = { model: self as ChatInput["model"], messages, options, runManager };
+  return modelRequest(chatKind, input, self as ModelLike, original, messages, scope) as unknown as ModelRequest;
+}
+
+function llmRequest(self: object, original: Method, args: unknown[], scope: Scope): ModelRequest {
+  const [prompts, options = {}, runManager] = args as [string | string[], ModelOptions | undefined, LLMRunManager | undefined];
+  const input: LLMInput = { model: self as LLMInput["model"], prompts: typeof prompts === "string" ? [prompts] : prompts, options, runManager };
+  return modelRequest(llmKind, input, self as ModelLike, original, prompts, scope) as unknown as ModelRequest;
+}
+
+function modelRequest<In extends { options: ModelOptions; runManager: LLMRunManager | undefined }, Part>(
+  kind: Request<In, Part>["kind"], input: In, model: ModelLike, original: Method, question: unknown, scope: Scope,
+): Request<In, Part> {
+  const { options, runManager } = input;
+  const backend: Backend<In, Part> = {
+    invoke: (call) => inLeaf(scope, call, () => original.call(model, question, withSignal(options, call.signal), runManager)) as Promise<Part>,
+    stream: (call) =>
+      leafIterator(scope, call, () => original.call(model, question, withSignal(options, call.signal), runManager && withoutTokens(runManager)) as AsyncIterator<Part>),
+  };
+  const name = modelName(model);
+  return { ...requestOf(kind, input, backend, scope, runManager), ...(options.signal ? { signal: options.signal } : {}), ...(name === undefined ? {} : { model: name }) };
+}
+
+/**
+ * The real leaf runs without token callbacks; each reader's own run manager hears of the parts that the reader gets.
+ * An `invoke` that streams inside (`streaming: true`) keeps its manager: its tokens have no other way out.
+ */
+function modelCall(request: ModelRequest, mode: Mode, scope: Scope): unknown {
+  const { engine } = scope.perf;
+  const { runManager } = request.input;
+  const listened = runManager !== undefined && runManager.handlers.length > 0;
+  if (mode !== "invoke") return engine.stream(listened && mode === "stream" ? { ...request, afterPart: (part) => tellToken(runManager, part) } : request, mode);
+  const { model } = request.input as unknown as { model: ModelLike };
+  return engine.invoke(listened && model.streaming === true ? { ...request, onShared: (part) => tellWhole(runManager, part) } : request);
+}
+
+function tellToken(runManager: LLMRunManager, part: ModelPart): Promise<void> {
+  const { text, generationInfo: info } = part as { text: string; generationInfo?: { prompt?: number; completion?: number } };
+  return runManager.handleLLMNewToken(text ?? "", { prompt: info?.prompt ?? 0, completion: info?.completion ?? 0 }, undefined, undefined, undefined, { chunk: part });
+}
+
+async function tellWhole(runManager: LLMRunManager, part: ModelPart): Promise<void> {
+  const [first] = ((part as { generations: unknown[] }).generations ?? []).flat() as { text: string }[];
+  if (first) await runManager.handleLLMNewToken(first.text);
+}
+
+const silence = async (): Promise<void> => {};
+
+function withoutTokens(runManager: LLMRunManager): LLMRunManager {
+  return Object.create(runManager, { handleLLMNewToken: { value: silence } }) as LLMRunManager;
+}
+
+function withSignal(options: ModelOptions, signal: AbortSignal | undefined): ModelOptions {
+  return signal === undefined || options.signal === signal ? options : { ...options, signal };
+}
+
+function embed(method: "embedQuery" | "embedDocuments"): Answer {
+  return (self, original, args, scope) => {
+    const name = modelName(self as ModelLike);
+    const request = { kind: embeddingsKind, input: { embeddings: self, method, text: args[0] as string | string[] } };
+    return plainCall(name === undefined ? request : { ...request, model: name }, self, original, args, scope, undefined);
+  };
+}
+
+function plainCall<In, Part>(
+  { kind, input, model }: { kind: Request<In, Part>["kind"]; input: In; model?: string },
+  self: object, original: Method, args: unknown[], scope: Scope, runManager: unknown,
+): Promise<Part> {
+  const backend: Backend<In, Part> = {
+    invoke: async (call) => (await inLeaf(scope, call, () => original.apply(self, args))) as Part,
+    stream: () => {
+      throw new Error(`A ${kind.name} call has no stream.`);
+    },
+  };
+  const manager = runManager as { runId?: string; parentRunId?: string } | undefined;
+  return scope.perf.engine.invoke({ ...requestOf(kind, input, backend, scope, manager), ...(model === undefined ? {} : { model }) });
+}
+
+function requestOf<In, Part>(
+  kind: Request<In, Part>["kind"], input: In, backend: Backend<In, Part>, scope: Scope, run: { runId?: string; parentRunId?: string } | undefined,
+): Request<In, Part> {
+  return {
+    kind, input, backend,
+    control: scope.control,
+    held: scope.leaf?.held ?? NONE,
+    ...(scope.released ? { released: scope.released } : {}),
+    ...(run?.runId === undefined ? {} : { runId: run.runId }),
+    ...(run?.parentRunId === undefined ? {} : { parentRunId: run.parentRunId }),
+  };
+}
+
+const NONE: readonly string[] = [];
+
+/** Runs real work marked as a leaf, below the run's span. */
+function inLeaf<T>(scope: Scope, call: Pick<Call, "facts" | "key"> & { readonly kind: { readonly name: KindName } }, work: () => T): T {
+  const inside = leafScope(scope, call.kind.name, call.facts.coalesced ? call.key : undefined);
+  return inScope(inside, () => scope.perf.within(call.facts.runId, work));
+}
+
+/** An async generator runs its body in the context of whoever asks for the next part: here always in the leaf's. */
+function leafIterator<Part>(scope: Scope, call: Pick<Call, "facts" | "key"> & { readonly kind: { readonly name: KindName } }, open: () => AsyncIterator<Part>): AsyncIterator<Part> {
+  const inside = leafScope(scope, call.kind.name, call.facts.coalesced ? call.key : undefined);
+  const run = <T>(work: () => T): T => inScope(inside, () => scope.perf.within(call.facts.runId, work));
+  const parts = run(open);
+  return {
+    next: () => run(() => parts.next()),
+    return: (value) => (parts.return ? run(() => (parts.return as NonNullable<typeof parts.return>)(value)) : Promise.resolve({ done: true, value })),
+  };
+}

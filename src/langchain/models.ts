@@ -1,0 +1,101 @@
+import { canonical, type IdentityFields } from "../core/key.ts";
+import type { Completeness, OwnIdentity } from "../core/layer.ts";
+import { className, endpointText, opaqueIdentity } from "./identity.ts";
+
+/** What chat models and LLMs have in common for this room. */
+export interface ModelLike {
+  model?: unknown;
+  modelName?: unknown;
+  streaming?: unknown;
+  _llmType(): string;
+  invocationParams?(options: unknown): Record<string, unknown>;
+  _useResponsesApi?(options: unknown): boolean;
+}
+
+/** Call options of a model, as they reach its leaf. */
+export interface ModelOptions {
+  signal?: AbortSignal;
+  [option: string]: unknown;
+}
+
+/** As much of LangChain's run manager as the adapters use. */
+export interface LLMRunManager {
+  runId?: string;
+  parentRunId?: string;
+  handlers: readonly unknown[];
+  handleLLMNewToken(token: string, index?: unknown, runId?: string, parentRunId?: string, tags?: string[], fields?: { chunk?: unknown }): Promise<void>;
+}
+
+/** The model's name as users know it. */
+export function modelName(model: { model?: unknown; modelName?: unknown }): string | undefined {
+  const name = model.model ?? model.modelName;
+  return typeof name === "string" ? name : undefined;
+}
+
+/** `{ name }`, or nothing where there is none. */
+export function named(name: string | undefined): { name?: string } {
+  return name === undefined ? {} : { name };
+}
+
+/** Call options that belong to the run, not to the question. */
+const RUN_OPTIONS = new Set(["signal", "timeout", "callbacks", "tags", "metadata", "runName", "runId", "configurable", "promptIndex", "maxConcurrency", "recursionLimit", "store", "stream", "stream_options", "maxRetries"]);
+
+/** Tools that run at the provider see a world that changes; a conversation that the provider keeps is not in the request. */
+function dependsOnProvider(params: Record<string, unknown>): boolean {
+  if (params.previous_response_id != null || params.conversation != null || params.container != null) return true;
+  return Array.isArray(params.tools) && params.tools.some((tool: { type?: unknown }) => typeof tool?.type === "string" && !CLIENT_TOOLS.has(tool.type));
+}
+
+const CLIENT_TOOLS = new Set(["function", "custom"]);
+
+/** Whether the model's class says what its answers depend on; LangChain's base classes say nothing. */
+function showsParameters(model: ModelLike): boolean {
+  for (let owner: object | null = model; owner; owner = Object.getPrototypeOf(owner) as object | null) {
+    if (Object.hasOwn(owner, "invocationParams")) return !Object.hasOwn(owner, "_generateUncached");
+  }
+  return false;
+}
+
+/** Who is asked and with what parameters; `undefined` when the answer depends on more than the request shows. */
+export function modelFields(model: ModelLike, options: ModelOptions, own: OwnIdentity): IdentityFields | undefined {
+  if (!showsParameters(model)) {
+    const asked = Object.fromEntries(Object.entries(options).filter(([name]) => !RUN_OPTIONS.has(name)));
+    return [["model", `${className(model)} ${opaqueIdentity(model, own.id)}`], ["parameters", canonical(asked)]];
+  }
+  const { stream: _stream, stream_options: _streamOptions, ...params } = (model.invocationParams as (options: unknown) => Record<string, unknown>)(options);
+  // A key of the user's own is the user's word that the answer may be kept.
+  if (own.key === undefined && dependsOnProvider(params)) return undefined;
+  // Request options of the provider's SDK (headers, query) change the answer without being parameters.
+  const extra = options.options === undefined && options.headers === undefined ? "" : canonical({ options: options.options, headers: options.headers });
+  const version = options.outputVersion ?? (model as { outputVersion?: unknown }).outputVersion;
+  return [
+    ["model", `${className(model)} ${model._llmType()}${version === undefined ? "" : ` ${String(version)}`}`],
+    ["endpoint", endpointText(model) + extra],
+    ["parameters", canonical(params)],
+  ];
+}
+
+const FILTERED = new Set(["content_filter", "safety", "refusal", "blocklist", "prohibited_content", "spii", "recitation", "guardrail_intervened"]);
+const PARTIAL = new Set(["failed", "cancelled", "in_progress", "queued", "error", "network_error", "pause_turn"]);
+const REASON_KEYS = ["finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason", "status"] as const;
+/** Providers that always say how an answer ended: from them, silence means that the connection was cut. */
+const OUTSPOKEN = /^(openai|azure_openai|anthropic|mistral|groq|deepseek|xai|together|fireworks|openrouter|bedrock|google|vertex|gemini)/i;
+
+/** The first reason in `metadata` why an answer ended. */
+export function finishReason(metadata: Record<string, unknown> | undefined): string | undefined {
+  if (!metadata) return undefined;
+  for (const key of REASON_KEYS) {
+    const reason = metadata[key];
+    if (typeof reason !== "string" || reason === "") continue;
+    const details = (metadata.incomplete_details as { reason?: unknown } | null | undefined)?.reason;
+    return key === "status" && reason === "incomplete" && typeof details === "string" ? details : reason;
+  }
+  return undefined;
+}
+
+export function completenessOf(reason: string | undefined, model: ModelLike): Completeness {
+  if (reason === undefined) return OUTSPOKEN.test(model._llmType()) ? "partial" : "unknown";
+  const word = reason.toLowerCase();
+  if (FILTERED.has(word)) return "filtered";
+  return PARTIAL.has(word) ? "partial" : "complete";
+}

@@ -1,0 +1,184 @@
+import { AsyncResource } from "node:async_hooks";
+import type { KindName } from "../core/facts.ts";
+import { carriedScope, withoutWishes } from "./config.ts";
+import { interceptLeaf, LEAVES } from "./leaves.ts";
+import { currentScope, inScope, runScope, type RunConfig, type Scope } from "./scope.ts";
+
+type Method = (this: object, ...args: unknown[]) => unknown;
+type LeafKind = Exclude<KindName, "chain">;
+
+/** What one process, however many copies of this package it holds, has patched so far. */
+interface Registry {
+  /** Prototypes of LangChain's base classes: their own leaves are defaults, never patched. */
+  readonly bases: WeakSet<object>;
+  /** Functions that are already ours. */
+  readonly ours: WeakSet<object>;
+  /** Prototypes whose leaves have been seen to. */
+  readonly ready: WeakSet<object>;
+}
+
+const REGISTRY = Symbol.for("langchain-perf/patches@1");
+const shared = globalThis as { [REGISTRY]?: Registry };
+const registry: Registry = (shared[REGISTRY] ??= { bases: new WeakSet(), ours: new WeakSet(), ready: new WeakSet() });
+
+/** What an object is to us, judged by its shape: classes of another copy of LangChain are as good. */
+export function kindOf(object: object): LeafKind | "vectorstore" | undefined {
+  const shape = object as Record<string, unknown>;
+  if (typeof shape._modelType === "function") return typeof shape._llmType !== "function" ? undefined : (shape._modelType as () => string)().includes("chat") ? "chat" : "llm";
+  if (typeof shape.embedQuery === "function" && typeof shape.embedDocuments === "function") return "embeddings";
+  if (typeof shape._getRelevantDocuments === "function") return "retriever";
+  if (typeof shape.similaritySearch === "function" && typeof shape.addDocuments === "function") return "vectorstore";
+  if (typeof shape._call === "function" && "schema" in shape && typeof shape.invoke === "function") return "tool";
+  return undefined;
+}
+
+/** Makes sure that the object's calls are seen: its class's leaves, and the embeddings that it uses. */
+export function ensureLeaves(object: object): void {
+  const prototype = Object.getPrototypeOf(object) as object;
+  const kind = registry.ready.has(prototype) && !hasOwnLeaf(object) ? undefined : kindOf(object);
+  if (kind !== undefined && kind !== "vectorstore") {
+    for (const method of Object.keys(LEAVES[kind])) patchLeaf(object, kind, method);
+    registry.ready.add(prototype);
+  }
+  ensureEmbeddingsOf(object);
+}
+
+function ensureEmbeddingsOf(object: object): void {
+  const { vectorStore, embeddings } = object as { vectorStore?: { embeddings?: object }; embeddings?: object };
+  if (vectorStore?.embeddings) ensureLeaves(vectorStore.embeddings);
+  if (embeddings && typeof embeddings === "object") ensureLeaves(embeddings);
+}
+
+const OWN_LEAVES = [...new Set(Object.values(LEAVES).flatMap((methods) => Object.keys(methods)))];
+
+/** A test's spy or a user's override sits on the instance itself. */
+function hasOwnLeaf(object: object): boolean {
+  return OWN_LEAVES.some((method) => Object.hasOwn(object, method) && !registry.ours.has((object as Record<string, object>)[method] as object));
+}
+
+function patchLeaf(object: object, kind: LeafKind, method: string): void {
+  const owner = ownerOf(object, method);
+  if (!owner || registry.bases.has(owner)) return;
+  const original = (owner as Record<string, unknown>)[method] as Method;
+  if (registry.ours.has(original)) return;
+  const intercepted = interceptLeaf(kind, method, original);
+  // On an instance the function keeps its face: a spy must still answer for its calls.
+  const replacement = owner === object ? new Proxy(original, { apply: (_target, self, args) => intercepted.apply(self as object, args) }) : intercepted;
+  replaceMethod(owner, method, replacement);
+}
+
+function ownerOf(object: object, method: string): object | undefined {
+  for (let owner: object | null = object; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null) {
+    if (Object.hasOwn(owner, method)) return owner;
+  }
+  return undefined;
+}
+
+function replaceMethod(owner: object, method: string, replacement: Method): void {
+  registry.ours.add(replacement);
+  Object.defineProperty(owner, method, { value: replacement, writable: true, configurable: true, enumerable: Object.prototype.propertyIsEnumerable.call(owner, method) });
+}
+
+/** The scope in which a run with this config belongs: what its callbacks carry beats what surrounds it, its own wishes beat both. */
+function scopeOfRun(config: RunConfig | undefined): Scope | undefined {
+  const scope = carriedScope(config) ?? currentScope();
+  if (!scope) return undefined;
+  const control = config?.configurable ? scope.perf.controlFor(config, scope.control) : scope.control;
+  return runScope(control === scope.control ? scope : { ...scope, control });
+}
+
+/** A trampoline: patched on LangChain's base class, it sees to the concrete class and enters the run's scope. */
+function trampoline(original: Method, configAt: number): Method {
+  return function (this: object, ...args: unknown[]): unknown {
+    const config = args[configAt] as RunConfig | undefined;
+    const scope = scopeOfRun(config);
+    if (!scope) return original.apply(this, args);
+    ensureLeaves(this);
+    if (config?.configurable?.perf !== undefined) args[configAt] = withoutWishes(config);
+    if (scope === currentScope()) return original.apply(this, args);
+    const result = inScope(scope, () => original.apply(this, args));
+    return isAsyncGenerator(result) ? scopedGenerator(result, scope) : result;
+  };
+}
+
+export function isAsyncGenerator(value: unknown): value is AsyncGenerator {
+  return typeof value === "object" && value !== null && Object.prototype.toString.call(value) === "[object AsyncGenerator]";
+}
+
+/** The same generator, its body always run inside `scope`. */
+export function scopedGenerator<T>(generator: AsyncGenerator<T>, scope: Scope): AsyncGenerator<T> {
+  const run = <R>(work: () => R): R => inScope(scope, work);
+  return {
+    next: () => run(() => generator.next()),
+    return: (value) => run(() => generator.return(value)),
+    throw: (error) => run(() => generator.throw(error)),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async [Symbol.asyncDispose]() {
+      await this.return(undefined);
+    },
+  };
+}
+
+/** LangChain's base classes that are patched, by the name under which core exports them: method → position of its config. */
+const TRAMPOLINES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  BaseChatModel: { generate: 1, _streamIterator: 1, streamEvents: 1 },
+  BaseLLM: { generate: 1, _streamIterator: 1 },
+  BaseRetriever: { invoke: 1 },
+  VectorStore: { similaritySearch: 3, similaritySearchWithScore: 3 },
+  StructuredTool: { call: 1 },
+  RunnableLambda: { invoke: 1 },
+};
+
+/** Attempts after the first, by the config that `RunnableRetry` makes for them. */
+const laterAttempts = new WeakSet<object>();
+
+/** Patches the classes among `exports` of one copy of LangChain's core, once. */
+export function patchCore(exports: Readonly<Record<string, unknown>>): void {
+  for (const [name, methods] of Object.entries(TRAMPOLINES)) {
+    const prototype = prototypeOf(exports[name]);
+    if (!prototype) continue;
+    registry.bases.add(prototype);
+    for (const [method, configAt] of Object.entries(methods)) patchOnce(prototype, method, (original) => trampoline(original, configAt));
+  }
+  patchRetry(prototypeOf(exports.RunnableRetry), prototypeOf(exports.RunnableBinding));
+  const caller = prototypeOf(exports.AsyncCaller);
+  if (caller) patchOnce(caller, "callWithRetries", bindQueued);
+}
+
+function prototypeOf(exported: unknown): object | undefined {
+  return typeof exported === "function" ? (exported.prototype as object) : undefined;
+}
+
+function patchOnce(prototype: object, method: string, make: (original: Method) => Method): void {
+  const original = (prototype as Record<string, unknown>)[method];
+  if (typeof original !== "function" || registry.ours.has(original)) return;
+  replaceMethod(prototype, method, make(original as Method));
+}
+
+/** A retry by the user's own code must not be answered with what it has just refused. */
+function patchRetry(retry: object | undefined, binding: object | undefined): void {
+  if (!retry || !binding) return;
+  patchOnce(retry, "_patchConfigForRetry", (original) => function (attempt, ...rest) {
+    const config = original.call(this, attempt, ...rest);
+    if ((attempt as number) > 1 && currentScope()) laterAttempts.add(config as object);
+    return config;
+  });
+  for (const method of ["invoke", "batch"]) {
+    patchOnce(binding, method, (original) => function (...args) {
+      const scope = currentScope();
+      const config = Array.isArray(args[1]) ? (args[1][0] as unknown) : args[1];
+      if (!scope || !config || !laterAttempts.has(config as object) || scope.control.cache !== "use") return original.apply(this, args);
+      return inScope({ ...scope, control: { ...scope.control, cache: "refresh" } }, () => original.apply(this, args));
+    });
+  }
+}
+
+/** A queue runs its jobs in the context of whoever set it going: a queued job keeps its own. */
+function bindQueued(original: Method): Method {
+  return function (this: object, retries, callable, args) {
+    const bounded = (this as { maxConcurrency?: number }).maxConcurrency !== Infinity;
+    return original.call(this, retries, bounded && currentScope() ? AsyncResource.bind(callable as () => unknown) : callable, args);
+  };
+}
