@@ -1,16 +1,7 @@
-import type { Tracer } from "@opentelemetry/api";
-import { resolveWith, type OptionReader } from "./core/options.ts";
+import { resolveWith } from "./core/options.ts";
 import { resolveCache, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
+import { resolveTrace, type TraceOptions } from "./layers/trace/options.ts";
 import { resolvePricing, type Price } from "./telemetry/cost.ts";
-
-export interface TraceOptions {
-  /** Put prompts, answers, arguments and results into spans. @default false */
-  captureContent?: boolean;
-  /** Applied to every captured text before it leaves the process. */
-  redact?(text: string): string;
-  /** @default the tracer "langchain-perf" of the globally registered provider */
-  tracer?: Tracer;
-}
 
 export interface PerfOptions {
   /** Shown wherever this perf speaks of itself. @default "perf" */
@@ -50,11 +41,4 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
     idleConsumerMs: read.layer("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
     pricing: resolvePricing(read.raw("pricing")),
   }));
-}
-
-function resolveTrace(read: OptionReader): TraceOptions {
-  const captureContent = read.boolean("captureContent", false);
-  const redact = read.function<NonNullable<TraceOptions["redact"]>>("redact");
-  const tracer = read.objectWith<Tracer>("tracer", ["startSpan"]);
-  return { captureContent, ...(redact ? { redact } : {}), ...(tracer ? { tracer } : {}) };
 }

@@ -1,6 +1,5 @@
-import type { Tracer } from "@opentelemetry/api";
 import { systemClock, type Clock } from "./core/clock.ts";
-import { NO_WISHES, resolveControl, type CallControl } from "./core/control.ts";
+import { NO_WISHES, resolveControl, type CallControl, type CallWishes } from "./core/control.ts";
 import { Engine } from "./core/engine.ts";
 import type { CallFacts } from "./core/facts.ts";
 import type { Layer } from "./core/layer.ts";
@@ -14,7 +13,8 @@ import { MemoryCache } from "./layers/cache/memory.ts";
 import { QuestionLog } from "./layers/cache/questions.ts";
 import { keySpace, wantedBy, type ResolvedCache } from "./layers/cache/options.ts";
 import { Coalesce } from "./layers/coalesce.ts";
-import { spanTracer, TraceLayer } from "./layers/trace.ts";
+import { TraceLayer } from "./layers/trace/layer.ts";
+import { runTracer, SpanTracer } from "./layers/trace/tracer.ts";
 import { resolveOptions, type PerfOptions, type ResolvedOptions } from "./options.ts";
 import { addCost } from "./telemetry/cost.ts";
 import { StatsWindow, type PerfSnapshot } from "./telemetry/window.ts";
@@ -29,8 +29,11 @@ export interface PerfEvents {
 /** A set of layers, and everything that is known of the calls that went through them. Made by `createPerf`. */
 export interface Perf extends AsyncDisposable {
   readonly name: string;
-  /** Every LangChain call made inside `work`, now or later, goes through this perf. */
-  run<T>(work: () => T): T;
+  /**
+   * Every LangChain call made inside `work`, now or later, goes through this perf.
+   * @param wishes what would stand in `configurable.perf`
+   */
+  run<T>(work: () => T, wishes?: CallWishes): T;
   /** Tracing and facts alone, nothing wrapped: `chain.invoke(input, { callbacks: [perf.handler] })`. */
   readonly handler: PerfCallbackHandler;
   readonly cache: PerfCache;
@@ -61,7 +64,7 @@ class LangChainPerf implements Perf, WrappingPerf {
     this.clock = clock;
     this.#options = options;
     this.#window = new StatsWindow(clock);
-    this.tracer = spanTracer(options.trace);
+    this.tracer = runTracer(options.trace);
     this.cache = new PerfCache(options.cache && memoryStore(options.cache.memory), new QuestionLog());
     this.engine = new Engine({
       layers: layersOf(options, this.cache, this.tracer, clock),
@@ -77,9 +80,9 @@ class LangChainPerf implements Perf, WrappingPerf {
     return this.#listeners.size > 0 || this.tracer.active;
   }
 
-  run<T>(work: () => T): T {
+  run<T>(work: () => T, wishes?: CallWishes): T {
     install();
-    const scope = rootScope(this, this.controlFor({}, NO_WISHES));
+    const scope = rootScope(this, this.controlFor(wishes === undefined ? {} : { configurable: { perf: wishes } }, NO_WISHES));
     return scope ? inScope(scope, work) : work();
   }
 
@@ -135,7 +138,7 @@ class LangChainPerf implements Perf, WrappingPerf {
 /** The layers of a perf, outermost first: this array is their order. */
 function layersOf(options: ResolvedOptions, cache: PerfCache, tracer: RunTracer, clock: Clock): Layer[] {
   return [
-    options.trace && new TraceLayer(tracer),
+    tracer instanceof SpanTracer && new TraceLayer(tracer),
     options.cache && memoryLayer(options.cache, cache, clock),
     options.coalesce && new Coalesce(),
   ].filter((layer) => layer !== undefined && layer !== false);
@@ -165,5 +168,3 @@ export function createPerf(options: PerfOptions = { cache: true, coalesce: true,
 export function isPerf(value: unknown): value is Perf & WrappingPerf {
   return value instanceof LangChainPerf;
 }
-
-export type { Tracer };

@@ -11,6 +11,11 @@ export interface Terminal {
   ended: AbortSignal;
 }
 
+/** What the demo's module exports; `main` gives the exit code. */
+interface Demo {
+  main(argv: string[]): Promise<number>;
+}
+
 const FAILED = 1;
 const USAGE = 2;
 
@@ -18,9 +23,9 @@ const USAGE = 2;
  * Runs one command of `langchain-perf` and gives the exit code: 0, 1 when the system refuses, 2 when the command line is wrong.
  * Without a terminal: the process's own, ended by SIGINT or SIGTERM.
  */
-export async function run(argv: string[], terminal?: Terminal): Promise<number> {
+export async function run(argv: string[], terminal?: Terminal, loadDemo = importDemo): Promise<number> {
   // The demo reads its arguments itself, its `--help` included.
-  if (argv[0] === "demo") return runDemo(argv.slice(1));
+  if (argv[0] === "demo") return (await loadDemo()).main(argv.slice(1));
   const own = terminal === undefined ? processTerminal() : undefined;
   try {
     return await runParsed(argv, terminal ?? own!);
@@ -95,9 +100,9 @@ function version(): string {
   return manifest.version;
 }
 
-async function runDemo(argv: string[]): Promise<number> {
-  const demo = (await import(new URL("./demo.js", import.meta.url).href)) as { main(argv: string[]): Promise<number> };
-  return demo.main(argv);
+/** The demo is built as a module of its own beside this one, and is only read when it is asked for. */
+function importDemo(): Promise<Demo> {
+  return import(new URL("./demo.js", import.meta.url).href) as Promise<Demo>;
 }
 
 function isUsageError(error: unknown): error is Error {

@@ -34,7 +34,7 @@ export async function runSimulate(flags: Record<string, unknown>, terminal: Term
   });
   const served = simulator.count();
   await simulator.close();
-  if (flags.json !== true) terminal.stdout(`Stopped after ${served} requests.\n`);
+  if (flags.json !== true) terminal.stdout(`Requests served: ${served}.\n`);
 }
 
 function greeting(url: string, baseURL: string): string {

@@ -45,6 +45,12 @@ function addTo(callbacks: unknown, handler: BaseCallbackHandler, replaced: (hand
   return manager;
 }
 
+/** The run around code that got no config, as LangChain itself knows it. */
+export function surroundingRunId(): string | undefined {
+  const { callbacks } = (AsyncLocalStorageProviderSingleton.getRunnableConfig() ?? {}) as { callbacks?: { getParentRunId?(): string | undefined } };
+  return callbacks?.getParentRunId?.();
+}
+
 /** The config without our own wishes in it: LangChain must not see, spread or cache by them. */
 export function withoutWishes<C extends RunConfig | undefined>(config: C): C {
   if (config?.configurable?.perf === undefined) return config;

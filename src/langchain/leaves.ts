@@ -4,6 +4,7 @@ import type { Request } from "../core/request.ts";
 import { chatKind, type ChatInput, type ChatPart } from "./kinds/chat.ts";
 import { llmKind, type LLMInput, type LLMPart } from "./kinds/llm.ts";
 import { embeddingsKind, retrieverKind, toolKind } from "./kinds/plain.ts";
+import { surroundingRunId } from "./config.ts";
 import { modelName, type LLMRunManager, type ModelLike, type ModelOptions } from "./models.ts";
 import { currentScope, inScope, leafScope, type Scope } from "./scope.ts";
 
@@ -107,7 +108,7 @@ function embed(method: "embedQuery" | "embedDocuments"): Answer {
   return (self, original, args, scope) => {
     const name = modelName(self as ModelLike);
     const request = { kind: embeddingsKind, input: { embeddings: self, method, text: args[0] as string | string[] } };
-    return plainCall(name === undefined ? request : { ...request, model: name }, self, original, args, scope, undefined);
+    return plainCall(name === undefined ? request : { ...request, model: name }, self, original, args, scope, { parentRunId: surroundingRunId() });
   };
 }
 

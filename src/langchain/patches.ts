@@ -107,7 +107,10 @@ export function isAsyncGenerator(value: unknown): value is AsyncGenerator {
 
 /** The same generator, its body always run inside `scope`. */
 export function scopedGenerator<T>(generator: AsyncGenerator<T>, scope: Scope): AsyncGenerator<T> {
-  const run = <R>(work: () => R): R => inScope(scope, work);
+  return generatorIn(generator, (work) => inScope(scope, work));
+}
+
+function generatorIn<T>(generator: AsyncGenerator<T>, run: <R>(work: () => R) => R): AsyncGenerator<T> {
   return {
     next: () => run(() => generator.next()),
     return: (value) => run(() => generator.return(value)),
@@ -142,6 +145,7 @@ export function patchCore(exports: Readonly<Record<string, unknown>>): void {
     registry.bases.add(prototype);
     for (const [method, configAt] of Object.entries(methods)) patchOnce(prototype, method, (original) => trampoline(original, configAt));
   }
+  patchLambda(prototypeOf(exports.RunnableLambda));
   patchRetry(prototypeOf(exports.RunnableRetry), prototypeOf(exports.RunnableBinding));
   const caller = prototypeOf(exports.AsyncCaller);
   if (caller) patchOnce(caller, "callWithRetries", bindQueued);
@@ -155,6 +159,22 @@ function patchOnce(prototype: object, method: string, make: (original: Method) =
   const original = (prototype as Record<string, unknown>)[method];
   if (typeof original !== "function" || registry.ours.has(original)) return;
   replaceMethod(prototype, method, make(original as Method));
+}
+
+/** A user's function has no leaf of its own: what it starts (a request, a bare embedding) belongs below its run's span. */
+function patchLambda(lambda: object | undefined): void {
+  if (!lambda) return;
+  patchOnce(lambda, "_invoke", (original) => function (...args) {
+    const scope = currentScope();
+    const { runId } = (args[2] ?? {}) as { runId?: string };
+    return scope && runId !== undefined ? scope.perf.within(runId, () => original.apply(this, args)) : original.apply(this, args);
+  });
+  patchOnce(lambda, "_transform", (original) => function (...args) {
+    const scope = currentScope();
+    const { runId } = (args[1] ?? {}) as { runId?: string };
+    const parts = original.apply(this, args) as AsyncGenerator;
+    return scope && runId !== undefined ? generatorIn(parts, (work) => scope.perf.within(runId, work)) : parts;
+  });
 }
 
 /** A retry by the user's own code must not be answered with what it has just refused. */

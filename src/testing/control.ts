@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { OptionError } from "../core/errors.ts";
 import type { FaultRule } from "./fault-rules.ts";
+import { readJson, sendJson } from "./json-body.ts";
 import type { SimulatedRequest } from "./log.ts";
 import type { Provider } from "./provider.ts";
 import { BadRequest } from "./reply.ts";
-import { readJson, sendJson } from "./server.ts";
 
 const FILTERS = ["path", "model", "digest", "outcome", "fault", "status", "stream"] as const;
 

@@ -2,7 +2,7 @@ import { resolveWith, type OptionReader } from "../core/options.ts";
 import { OptionError } from "../core/errors.ts";
 
 /**
- * What goes wrong:
+ * What goes wrong. A plain answer is cut, ended, stalled or garbled after its first half.
  * - `status`: an error status, with any headers
  * - `reset`: the connection is reset before any header
  * - `silent`: no response at all, the connection stays open

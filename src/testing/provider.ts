@@ -145,13 +145,15 @@ export class Provider {
       return this.#sendError(exchange, { ...error, message: `Request too large: the limit is ${limit} ${what} per minute.` });
     }
     const headers = { "retry-after": String(Math.ceil(retryAfterMs / 1_000)), "retry-after-ms": String(Math.ceil(retryAfterMs)) };
-    return this.#sendError(exchange, { ...error, message: `Rate limit reached: ${limit} ${what} per minute. Please try again in ${Math.ceil(retryAfterMs)}ms.` }, headers);
+    const message = `Rate limit reached: ${limit} ${what} per minute. Please try again in ${Math.ceil(retryAfterMs)}ms.`;
+    return this.#sendError(exchange, { ...error, message }, headers);
   }
 
   #refuseFull(exchange: Exchange): Promise<void> {
     const status = this.#options.capacity.fullStatus;
     exchange.entry.outcome = "rejected";
-    return this.#sendError(exchange, { status, message: "The engine is currently overloaded, please try again later.", type: errorType(status), code: "overloaded" }, { "retry-after": "1" });
+    const message = "The engine is currently overloaded, please try again later.";
+    return this.#sendError(exchange, { status, message, type: errorType(status), code: "overloaded" }, { "retry-after": "1" });
   }
 
   #sendError(exchange: Exchange, error: ApiError, headers: Record<string, string> = {}): Promise<void> {
@@ -168,7 +170,7 @@ export class Provider {
 
   async #send({ response, entry, format, signal, arrivedAt }: Exchange, plan: Plan): Promise<void> {
     const headers = {
-      "x-request-id": `req_${this.#idPrefix}${entry.ordinal}`,
+      [format.rateLimitStyle === "openai" ? "x-request-id" : "request-id"]: `req_${this.#idPrefix}${entry.ordinal}`,
       ...(entry.digest !== undefined && { "x-request-digest": entry.digest }),
       ...this.#limits.headers(format.rateLimitStyle),
       ...plan.headers,

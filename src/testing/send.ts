@@ -9,6 +9,7 @@ const TOLERANCE_MS = 0.5;
  * Frames that are due together go out in one write.
  */
 export async function send(response: ServerResponse, plan: Plan, signal: AbortSignal, onFirst: () => void): Promise<void> {
+  if (signal.aborted) return;
   if (plan.ending === "reset") {
     response.socket?.resetAndDestroy();
     return;
@@ -18,8 +19,7 @@ export async function send(response: ServerResponse, plan: Plan, signal: AbortSi
   if (!stream) return sendWhole(response, plan, signal, onFirst);
   const { firstTokenMs, interTokenMs } = plan.timing;
   if (firstTokenMs === 0 && interTokenMs === 0) {
-    onFirst();
-    writeHead(response, plan);
+    writeHead(response, plan, onFirst);
     return finish(response, plan, join(plan, 0, plan.frames.length), signal);
   }
   await sendPaced(response, plan, signal, onFirst);
@@ -29,37 +29,55 @@ async function sendWhole(response: ServerResponse, plan: Plan, signal: AbortSign
   await wait(plan.timing.firstTokenMs, signal);
   if (signal.aborted) return;
   const body = join(plan, 0, plan.frames.length);
-  onFirst();
-  writeHead(response, plan, plan.ending === "end" ? Buffer.byteLength(body) : undefined);
+  writeHead(response, plan, onFirst, plan.ending === "end" ? Buffer.byteLength(body) : undefined);
   await finish(response, plan, body, signal);
 }
 
-function writeHead(response: ServerResponse, { status, contentType, headers }: Plan, length?: number): void {
+function writeHead(response: ServerResponse, { status, contentType, headers }: Plan, onFirst: () => void, length?: number): void {
+  onFirst();
   response.writeHead(status, { "content-type": contentType, ...(length !== undefined && { "content-length": length }), ...headers });
 }
 
-/** Sends each frame when it is due: the first timed one after the first token's time, each later one a token's time after. */
+/**
+ * Sends each frame when it is due: the first timed one after the first token's time, each later one a token's time after.
+ * One timer and one listener a stream, not a token: there may be a hundred streams.
+ */
 async function sendPaced(response: ServerResponse, plan: Plan, signal: AbortSignal, onFirst: () => void): Promise<void> {
   const startedAt = performance.now();
   const due = dueTimes(plan);
   let at = 0;
-  while (at < plan.frames.length) {
-    await wait(due[at]! - (performance.now() - startedAt), signal);
-    if (signal.aborted) return;
-    const from = at;
-    const now = performance.now() - startedAt + TOLERANCE_MS;
-    while (at < plan.frames.length && due[at]! <= now) at++;
-    if (from === at) continue;
-    if (from === 0) {
-      onFirst();
-      writeHead(response, plan);
-    }
-    if (at < plan.frames.length) response.write(join(plan, from, at));
-    else return finish(response, plan, join(plan, from, at), signal);
-  }
-  onFirst();
-  writeHead(response, plan);
-  await finish(response, plan, "", signal);
+  let last = "";
+  await new Promise<void>((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const stop = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      resolve();
+    };
+    const step = (): void => {
+      const now = performance.now() - startedAt + TOLERANCE_MS;
+      const from = at;
+      while (at < due.length && due[at]! <= now) at++;
+      const text = join(plan, from, at);
+      if (at < due.length) {
+        if (text !== "") writePart(response, plan, text, onFirst);
+        timer = setTimeout(step, due[at]! - now + TOLERANCE_MS);
+      } else {
+        last = text;
+        stop();
+      }
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    step();
+  });
+  if (signal.aborted) return;
+  if (!response.headersSent) writeHead(response, plan, onFirst);
+  await finish(response, plan, last, signal);
+}
+
+function writePart(response: ServerResponse, plan: Plan, text: string, onFirst: () => void): void {
+  if (!response.headersSent) writeHead(response, plan, onFirst);
+  response.write(text);
 }
 
 /** When each frame goes out: one that is not timed goes with the timed frame before it, at the start with the first. */

@@ -29,7 +29,9 @@ export interface Simulator {
 }
 
 /**
- * Starts a simulated OpenAI- and Anthropic-compatible provider in this process.
+ * Starts a simulated OpenAI- and Anthropic-compatible provider in this process; no model, no network, no key.
+ * Every model name works. Two have a meaning: `chunks-<n>` answers in exactly n pieces, and what stands behind a `+`
+ * is a fault, e.g. `gpt-4o-mini+stall=5` (so does the header `x-simulate-fault`, without the plus; see `FaultKind`).
  * Throws an `OptionError` for bad options.
  */
 export async function createSimulator(options: SimulatorOptions = {}): Promise<Simulator> {

@@ -1,4 +1,4 @@
-import { rawWords, sentences, stems } from "./words.ts";
+import { sentences, stems } from "./words.ts";
 
 /** A text that may hold the answer, and how much it is to be believed. */
 export interface Source {
@@ -69,9 +69,8 @@ function collect(sources: Source[]): Candidate[] {
       if (isHeading(text) || INSTRUCTION.test(text)) heading = text;
       else if (text.endsWith(":") && text.length < 200) opening = `${text} `;
       else {
-        const key = rawWords(text).join(" ");
-        const known = seen.get(key);
-        if (known === undefined) seen.set(key, { text, order: order++, weight: source.weight, stems: new Set(stems(`${heading} ${text}`)) });
+        const known = seen.get(text);
+        if (known === undefined) seen.set(text, { text, order: order++, weight: source.weight, stems: new Set(stems(`${heading} ${text}`)) });
         else known.weight = Math.max(known.weight, source.weight);
         heading = "";
       }
@@ -85,7 +84,7 @@ export function isQuestion(sentence: string): boolean {
 }
 
 function isHeading(text: string): boolean {
-  return /^#{1,6}\s/.test(text) || (/:$/.test(text) && text.length < 40);
+  return /^#{1,6}\s/.test(text) || (text.endsWith(":") && text.length < 40);
 }
 
 /** The best sentence and those nearly as good, in their own order, at most three; `skip` starts further down. */

@@ -1,10 +1,18 @@
 import { rawWords } from "./words.ts";
 
 const POSITIVE = new Set(
-  "adore amazing awesome beautiful best better brilliant charming comfortable delicious delight delighted delightful easy enjoy enjoyed enjoyable excellent exceptional fantastic fast favorite favourite fine flawless friendly fun glad good great happy helpful impressed impressive incredible like liked love loved lovely nice outstanding perfect perfectly pleasant pleased pleasure quick recommend recommended reliable satisfied smooth solid stunning superb terrific thank thanks thrilled wonderful working works worth".split(" "),
+  `adore amazing awesome beautiful best better brilliant charming comfortable delicious delight delighted delightful easy
+    enjoy enjoyed enjoyable excellent exceptional fantastic fast favorite favourite fine flawless friendly fun glad good
+    great happy helpful impressed impressive incredible like liked love loved lovely nice outstanding perfect perfectly
+    pleasant pleased pleasure quick recommend recommended reliable satisfied smooth solid stunning superb terrific thank
+    thanks thrilled wonderful working works worth`.split(/\s+/),
 );
 const NEGATIVE = new Set(
-  "angry annoyed annoying awful bad bland bored boring broke broken blocked bug buggy complaint confusing cracked crash crashed crashes damaged declined defective dirty disappointed disappointing disappointment dislike disappeared disgusting dreadful error fail failed fails failure faulty frustrated frustrating garbage gone hate hated fraud horrible late lost mediocre mess misleading missing never noisy overpriced pathetic poor poorly problem refund regret rude slow stolen stuck stupid terrible unacceptable unfriendly unhappy unreliable upset useless waste wasted worse worst wrong".split(" "),
+  `angry annoyed annoying awful bad bland bored boring broke broken blocked bug buggy complaint confusing cracked crash
+    crashed crashes damaged declined defective dirty disappointed disappointing disappointment dislike disappeared
+    disgusting dreadful error fail failed fails failure faulty frustrated frustrating garbage gone hate hated fraud horrible
+    late lost mediocre mess misleading missing never noisy overpriced pathetic poor poorly problem refund regret rude slow
+    stolen stuck stupid terrible unacceptable unfriendly unhappy unreliable upset useless waste wasted worse worst wrong`.split(/\s+/),
 );
 const NEGATIONS = new Set(["not", "no", "never", "don", "doesn", "didn", "isn", "wasn", "aren", "weren", "hardly", "without", "cannot", "can", "won"]);
 

@@ -5,6 +5,7 @@ import { keywords, rawWords, sentences } from "./words.ts";
 
 /** The least match that counts as an answer. */
 const WORTH_SAYING = 0.2;
+const ASKS = /^["'\s]*(?:who|what|when|where|why|how|which|can|could|is|are|do|does|tell|give|explain|list|write|say)\b/i;
 const GREETING = /^\s*(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks|thank you)\b/i;
 
 /** What is asked, and what it is asked about. */
@@ -44,7 +45,7 @@ export function speak({ turns }: Conversation, { question, context }: Reading, v
   const instructions = turns.filter((turn) => turn.role === "system").map((turn) => turn.text).join("\n");
   const label = classify(`${instructions}\n${context === "" ? question : context}`, question);
   if (label !== undefined) return grounded(label);
-  const states = !sentences(question).some(isQuestion) && !/^["'\s]*(?:who|what|when|where|why|how|which|can|could|is|are|do|does|tell|give|explain|list|write|say)\b/i.test(question);
+  const states = !sentences(question).some(isQuestion) && !ASKS.test(question);
   // A statement is no question about what was said before: only instructions and documents can answer it.
   const asked = states ? turns.filter((turn) => turn.role === "system" || turn === turns.at(-1)) : turns;
   const best = bestSentences(rankSentences(question, sourcesOf(asked, context)).filter((match) => match.score >= WORTH_SAYING), variant);

@@ -113,7 +113,12 @@ const STRICT_FORMATS: Record<string, RegExp> = { email: PATTERNS[0]![1], uri: PA
 export function chooseString(schema: JsonSchema, hint: Hint, evidence: Evidence): string {
   const fallback = FORMATS[schema.format ?? ""];
   if (fallback !== undefined) return STRICT_FORMATS[schema.format!]?.exec(`${evidence.question}\n${evidence.context}`)?.[0] ?? fallback;
-  const value = byName(hint.name, evidence) ?? byPreposition(hint, evidence.question) ?? byPattern(hint.name, evidence) ?? byPattern(hint.words.join(" "), evidence) ?? evidence.question;
+  const value =
+    byName(hint.name, evidence) ??
+    byPreposition(hint, evidence.question) ??
+    byPattern(hint.name, evidence) ??
+    byPattern(hint.words.join(" "), evidence) ??
+    evidence.question;
   const trimmed = schema.maxLength === undefined ? value : value.slice(0, schema.maxLength);
   return trimmed.padEnd(schema.minLength ?? 0, ".");
 }

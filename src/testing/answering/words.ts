@@ -1,6 +1,11 @@
 const STOP_WORDS = new Set(
-  ("a about above after aren couldn d didn doesn don get got hadn hasn haven isn m shouldn ve wasn weren won wouldn again all also am an and any are as at be because been before being between both but by can could did do does doing down during each few for from further had has have having he her here hers him his how i if in into is it its itself just let like ll many me more most much must my myself no nor not now of off on once only or other our ours out over own please re s same shall she should so some such t tell than that the their theirs them then there these they this those through to too under until up us use used using ve very was we were what when where which while who whom why will with would you your yours")
-    .split(" "),
+  `a about above after aren couldn d didn doesn don get got hadn hasn haven isn m shouldn ve wasn weren won wouldn again
+    all also am an and any are as at be because been before being between both but by can could did do does doing down
+    during each few for from further had has have having he her here hers him his how i if in into is it its itself just let
+    like ll many me more most much must my myself no nor not now of off on once only or other our ours out over own please
+    re s same shall she should so some such t tell than that the their theirs them then there these they this those through
+    to too under until up us use used using ve very was we were what when where which while who whom why will with would you
+    your yours`.split(/\s+/),
 );
 
 /** Lower-case runs of letters and digits. */
@@ -12,9 +17,23 @@ export function isStopWord(word: string): boolean {
   return STOP_WORDS.has(word);
 }
 
+/** A text's words come again and again: the same few thousand stems serve most requests. */
+const known = new Map<string, string>();
+const MAX_KNOWN = 50_000;
+
 /** A light stemmer: enough for plurals and verb endings to meet. */
 export function stem(word: string): string {
   if (word.length < 4) return word;
+  let root = known.get(word);
+  if (root === undefined) {
+    root = cutEndings(word);
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(word, root);
+  }
+  return root;
+}
+
+function cutEndings(word: string): string {
   let root = word;
   if (root.endsWith("ies") && root.length > 4) root = `${root.slice(0, -3)}y`;
   else if (/(?:ss|us|is)$/.test(root)) return root;

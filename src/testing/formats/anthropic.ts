@@ -6,7 +6,15 @@ import { BadRequest, sse, type ApiError, type ApiFormat, type Frame, type Job, t
 import { contentText, describe, isObject, optionalCount, requireArray, requireString, stopSequences, type Body } from "./fields.ts";
 import { argumentPieces } from "./openai.ts";
 
-const ERROR_TYPES: Record<number, string> = { 401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error", 529: "overloaded_error" };
+const ERROR_TYPES: Record<number, string> = {
+  401: "authentication_error",
+  403: "permission_error",
+  404: "not_found_error",
+  413: "request_too_large",
+  429: "rate_limit_error",
+  503: "overloaded_error",
+  529: "overloaded_error",
+};
 const STOP_REASONS = { stop: "end_turn", length: "max_tokens", tool_calls: "tool_use" } as const;
 
 /** A subset of Anthropic's `POST /v1/messages`: texts, tools, JSON output, streams. */
@@ -58,7 +66,9 @@ function readMessage(message: unknown, at: number): Turn[] {
   }
   const parts = (Array.isArray(message.content) ? message.content : []).filter(isObject);
   const results = parts.filter((part) => part.type === "tool_result").map((part): Turn => ({ role: "tool", text: contentText(part.content) }));
-  const calls = parts.filter((part) => part.type === "tool_use").map((part): ToolCall => ({ id: String(part.id), name: String(part.name), arguments: JSON.stringify(part.input) }));
+  const calls = parts
+    .filter((part) => part.type === "tool_use")
+    .map((part): ToolCall => ({ id: String(part.id), name: String(part.name), arguments: JSON.stringify(part.input) }));
   const text = contentText(parts.length > 0 ? parts.filter((part) => part.type !== "tool_result") : message.content);
   if (text === "" && results.length > 0) return results;
   return [...results, { role: message.role, text, ...(calls.length > 0 && { toolCalls: calls }) }];

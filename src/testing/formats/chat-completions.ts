@@ -48,7 +48,8 @@ function readChat(body: Body): Job {
 function readMessage(message: unknown, at: number): Turn {
   const role = isObject(message) ? ROLES[String(message.role)] : undefined;
   if (!isObject(message) || role === undefined) {
-    throw new BadRequest(`messages[${at}].role must be one of ${Object.keys(ROLES).join(", ")}, got ${describe(isObject(message) ? message.role : message)}`, `messages[${at}]`);
+    const got = describe(isObject(message) ? message.role : message);
+    throw new BadRequest(`messages[${at}].role must be one of ${Object.keys(ROLES).join(", ")}, got ${got}`, `messages[${at}]`);
   }
   const calls = Array.isArray(message.tool_calls) ? message.tool_calls.flatMap(readCall) : [];
   return { role, text: contentText(message.content), ...(calls.length > 0 && { toolCalls: calls }) };

@@ -1,5 +1,5 @@
 import { answerConversation } from "../answering/answer.ts";
-import type { Answer } from "../answering/conversation.ts";
+import type { Answer, Turn } from "../answering/conversation.ts";
 import { estimateTokens } from "../answering/words.ts";
 import { BadRequest, sse, type ApiFormat, type Frame, type Job } from "../reply.ts";
 import { describe, isObject, optionalCount, requireArray, requireString, stopSequences, type Body } from "./fields.ts";
@@ -27,8 +27,11 @@ function readCompletion(body: Body): Job {
     promptTokens,
     prefix: prompts.join("\n"),
     answer({ id, createdAt, digest, cachedTokens, digestInText }) {
-      const ask = (prompt: string, variant: number): Answer =>
-        answerConversation(model, { turns: [{ role: "user", text: prompt }], tools: [], toolChoice: "none", parallelToolCalls: false, ...limits }, digestInText ? ` [#${digest}]` : "", variant);
+      const suffix = digestInText ? ` [#${digest}]` : "";
+      const ask = (prompt: string, variant: number): Answer => {
+        const turns: Turn[] = [{ role: "user", text: prompt }];
+        return answerConversation(model, { turns, tools: [], toolChoice: "none", parallelToolCalls: false, ...limits }, suffix, variant);
+      };
       const answers = prompts.flatMap((prompt) => Array.from({ length: count }, (_, variant) => ask(prompt, variant)));
       const completionTokens = answers.reduce((sum, answer) => sum + answer.completionTokens, 0);
       const usage = completionsUsage({ promptTokens, cachedTokens, completionTokens });

@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
 
-const MODELS = ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-3.5-turbo-instruct", "claude-sonnet-4-5", "text-embedding-3-small", "text-embedding-3-large", "chunks-100"];
+const MODELS = [
+  "gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-3.5-turbo-instruct", "claude-sonnet-4-5",
+  "text-embedding-3-small", "text-embedding-3-large", "chunks-100",
+];
 
 /** `GET /v1/models` and `GET /v1/models/<id>`: any name works as a model, these are listed. */
 export function listModels(response: ServerResponse, path: string): void {

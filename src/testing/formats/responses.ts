@@ -129,7 +129,9 @@ function outputItems(answer: Answer, id: string, status: string): Body[] {
   if (answer.toolCalls.length === 0) {
     return [{ id: `msg_${id}`, type: "message", status, role: "assistant", content: [{ type: "output_text", text: answer.text, annotations: [], logprobs: [] }] }];
   }
-  return answer.toolCalls.map((call, at) => ({ id: `fc_${id}${at}`, type: "function_call", status, call_id: `call_${id}${at}`, name: call.name, arguments: call.arguments }));
+  return answer.toolCalls.map((call, at) => ({
+    id: `fc_${id}${at}`, type: "function_call", status, call_id: `call_${id}${at}`, name: call.name, arguments: call.arguments,
+  }));
 }
 
 function itemFrames(item: Body, index: number, answer: Answer, event: EventWriter): Frame[] {

@@ -1,0 +1,1 @@
+export { perfMiddleware } from "./langchain/middleware.ts";
