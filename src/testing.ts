@@ -1,6 +1,6 @@
 export { createSimulator, type Simulator } from "./testing/simulator.ts";
 export type { SimulatorOptions } from "./testing/options.ts";
-export { LATENCY_PROFILES, type Latency } from "./testing/latency.ts";
+export { LATENCY_PROFILES, type Latency, type LatencyProfile } from "./testing/latency.ts";
 export type { CapacityOptions } from "./testing/capacity.ts";
 export type { LimitOptions } from "./testing/rate-limits.ts";
 export type { PromptCacheOptions } from "./testing/prompt-cache.ts";

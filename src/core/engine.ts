@@ -3,6 +3,7 @@ import type { Clock } from "./clock.ts";
 import { DeadlineError } from "./errors.ts";
 import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
+import { once } from "./parts.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
 import { CallStream } from "./stream.ts";
 
@@ -41,11 +42,11 @@ export class Engine {
       if (!answer) return this.#invokeThrough(request as Request, call, started) as Promise<Part>;
       const [whole] = call.kind.convert(answer, "invoke") as readonly unknown[];
       const fresh = call.kind.reissuer("invoke", call.input)(whole);
-      this.#finish(call, started, answer);
+      this.#finish(call, started, answer.mode, answer.parts);
       const heard = request.onShared?.(fresh as Part);
       return heard ? heard.then(() => fresh as Part) : Promise.resolve(fresh as Part);
     } catch (error) {
-      this.#finish(call, started, undefined, error);
+      this.#fail(call, started, error);
       return Promise.reject(error);
     }
   }
@@ -81,7 +82,8 @@ export class Engine {
       },
       ended: (parts, error) => {
         this.#forget(stream);
-        this.#finish(call, started, hit ?? { mode, parts }, error);
+        if (error !== undefined) this.#fail(call, started, error);
+        else this.#finish(call, started, hit?.mode ?? mode, hit?.parts ?? parts);
       },
     });
     return stream as AsyncGenerator<Part, void, undefined>;
@@ -96,12 +98,12 @@ export class Engine {
     try {
       const through = request.released ? this.#invokeReleasable(request, call) : this.#last(call);
       const whole = await through;
-      this.#finish(call, started, { mode: "invoke", parts: [whole] });
+      this.#finish(call, started, "invoke", [whole]);
       const shaped = shaper(call, false)(whole);
       if (call.facts.coalesced === "follower") await request.onShared?.(shaped);
       return shaped;
     } catch (error) {
-      this.#finish(call, started, undefined, error);
+      this.#fail(call, started, error);
       throw error;
     }
   }
@@ -148,14 +150,19 @@ export class Engine {
     return new EngineCall(request, this.#options.keys, mode, signal, facts);
   }
 
-  #finish(call: EngineCall, started: number, answer: Answer | undefined, error?: unknown): void {
-    const { facts, kind } = call;
+  #finish(call: EngineCall, started: number, mode: Mode, parts: readonly unknown[]): void {
+    const usage = call.kind.usage(mode, parts);
+    if (usage) call.facts.usage = usage;
+    this.#end(call, started);
+  }
+
+  #fail(call: EngineCall, started: number, error: unknown): void {
+    call.facts.error = errorFacts(error);
+    this.#end(call, started);
+  }
+
+  #end({ facts }: EngineCall, started: number): void {
     facts.durationMs = this.#options.clock.elapsed() - started;
-    if (error !== undefined) facts.error = errorFacts(error);
-    else if (answer) {
-      const usage = kind.usage(answer);
-      if (usage) facts.usage = usage;
-    }
     this.#options.finished(facts);
   }
 
@@ -187,18 +194,12 @@ export class Engine {
 
 /** The innermost step: the backend itself. */
 function ask(call: Call): AsyncIterable<unknown> {
-  return call.mode === "invoke" ? askOnce(call) : { [Symbol.asyncIterator]: () => call.backend.stream(call) };
+  return call.mode === "invoke" ? once(() => call.backend.invoke(call)) : { [Symbol.asyncIterator]: () => call.backend.stream(call) };
 }
 
-async function* askOnce(call: Call): AsyncGenerator<unknown> {
-  yield await call.backend.invoke(call);
-}
-
-/** How parts leave the layers: fresh where another call paid for them, copied where a layer keeps them. */
+/** How parts leave the layers: the model's own for the call that pays, fresh ones for all others. */
 function shaper(call: Call, hit: boolean): (part: unknown) => unknown {
-  const { kind, mode } = call;
-  if (hit || call.facts.coalesced === "follower") return kind.reissuer(mode, call.input);
-  return call.kept ? (part) => kind.copy(part, mode) : (part) => part;
+  return hit || call.facts.coalesced === "follower" ? call.kind.reissuer(call.mode, call.input) : (part) => part;
 }
 
 function failing(error: unknown): AsyncIterator<unknown> {

@@ -27,10 +27,11 @@ export function readIdentity(identity: string): [name: string, text: string][] {
 
 /** SHA-256, so that a key holds nothing of the question in clear. */
 export function digest(text: string): string {
-  return hash("sha256", text, "base64url");
+  // UTF-8 writes every half of a cut emoji as the same replacement character.
+  return hash("sha256", text.isWellFormed() ? text : Buffer.from(text, "utf16le"), "base64url");
 }
 
-/** Called for each string under an object key; may give another text for it, e.g. for a generated id. */
+/** Called for each string field of the objects that are given, not of those inside them; may write it as another text, e.g. a generated id. */
 export type Rename = (key: string, value: string) => string | undefined;
 
 /**
@@ -56,7 +57,7 @@ export function canonical(value: unknown, rename?: Rename, key = ""): string {
 }
 
 function canonicalObject(value: object, rename: Rename | undefined, key: string): string {
-  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, rename, key)).join("")}]`;
+  if (Array.isArray(value)) return canonicalItems(value, rename, key);
   if (ArrayBuffer.isView(value)) {
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     return `b${value.constructor.name}${hash("sha256", bytes, "base64url")};`;
@@ -65,17 +66,24 @@ function canonicalObject(value: object, rename: Rename | undefined, key: string)
   if (prototype === Object.prototype || prototype === null) return canonicalFields(value as Record<string, unknown>, rename);
   if (value instanceof Date) return `d${value.getTime()};`;
   if (value instanceof Map) return `m${canonical([...value].sort(), rename, key)}`;
+  if (value instanceof Headers) return `h${canonicalItems([...value], rename, key)}`;
   if (value instanceof Set) return `s${canonical([...value].sort(), rename, key)}`;
   const { toJSON } = value as { toJSON?: unknown };
   if (typeof toJSON === "function") return `j${canonical(toJSON.call(value), rename, key)}`;
   return `@${instanceId(value)};`;
 }
 
+function canonicalItems(items: readonly unknown[], rename: Rename | undefined, key: string): string {
+  let text = "[";
+  for (const item of items) text += canonical(item, rename, key);
+  return `${text}]`;
+}
+
 function canonicalFields(value: Record<string, unknown>, rename: Rename | undefined): string {
   let text = "{";
   for (const key of Object.keys(value).sort()) {
     const field = value[key];
-    if (field !== undefined) text += `${key.length}:${key}${canonical(field, rename, key)}`;
+    if (field !== undefined) text += `${key.length}:${key}${canonical(field, typeof field === "string" ? rename : undefined, key)}`;
   }
   return `${text}}`;
 }

@@ -7,10 +7,13 @@ import type { CallFacts, KindName, Usage } from "./facts.ts";
  */
 export type Mode = "invoke" | "stream" | "events";
 
-/** An answer as it came: every part, in order. `invoke` has exactly one. */
-export interface Answer<Part = unknown> {
+/**
+ * An answer as it is kept: a snapshot of every part, in order, that nobody else can change. `invoke` has exactly one.
+ * Who pays for an answer gets the model's own objects; all others get fresh ones made of these.
+ */
+export interface Answer<Packed = unknown> {
   readonly mode: Mode;
-  readonly parts: readonly Part[];
+  readonly parts: readonly Packed[];
 }
 
 export type Completeness = "complete" | "partial" | "filtered" | "unknown";
@@ -38,8 +41,6 @@ export interface Call<In = unknown, Part = unknown> {
   readonly facts: CallFacts;
   /** Keys of the calls inside which this one was made: sharing one of them would wait for itself. */
   readonly held: readonly string[];
-  /** Set by a layer that keeps parts beyond the call; the caller then gets copies. */
-  kept: boolean;
   /** The same call with another signal. */
   withSignal(signal: AbortSignal): Call<In, Part>;
 }
@@ -53,24 +54,30 @@ export interface OwnIdentity {
 }
 
 /** Everything that layers know of chat, llm, embeddings, retriever and tool calls. */
-export interface Kind<In = unknown, Part = unknown> {
+export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   readonly name: KindName;
   /** What the answer depends on, without loss; `undefined` = the answer is never shared. */
   identity(input: In, own: OwnIdentity): string | undefined;
   /** What the user would call the question: messages, prompts, texts, a query, arguments. */
   question(input: In): { readonly asked: unknown; readonly config: object; readonly name?: string };
   /** The same answer in another mode. */
-  convert(answer: Answer<Part>, mode: Mode): readonly Part[] | AsyncIterable<Part>;
-  /** A deep copy that its receiver may change. */
-  copy(part: Part, mode: Mode): Part;
-  /** A function that makes fresh parts of a shared answer: new ids, usage marked as not spent again. One per receiver. */
-  reissuer(mode: Mode, input: In): (part: Part) => Part;
-  completeness(answer: Answer<Part>, input: In): Completeness;
+  convert(answer: Answer<Packed>, mode: Mode): readonly Packed[] | AsyncIterable<Packed>;
+  /** A function that makes snapshots of an answer's parts, small enough to keep. One per answer. */
+  packer(mode: Mode): (part: Part) => Packed;
+  /** A function that makes fresh parts of an answer's snapshots: new ids, usage marked as not spent again. One per receiver. */
+  reissuer(mode: Mode, input: In): (packed: Packed) => Part;
+  completeness(answer: Answer<Packed>, input: In): Completeness;
   /** Bytes that the answer takes in memory, estimated. */
-  sizeOf(answer: Answer<Part>): number;
-  usage(answer: Answer<Part>): Usage | undefined;
+  sizeOf(answer: Answer<Packed>): number;
+  /** The tokens of an answer, of the parts themselves or their snapshots. */
+  usage(mode: Mode, parts: readonly (Part | Packed)[]): Usage | undefined;
   /** Whether a streamed part carries content: the first such part ends the time to first token. */
-  hasContent(part: Part): boolean;
+  hasContent(part: Part | Packed): boolean;
+}
+
+/** Hides what a kind's snapshots are: nobody but the kind looks into them. */
+export function opaque<In, Part, Packed>(kind: Kind<In, Part, Packed>): Kind<In, Part> {
+  return kind as unknown as Kind<In, Part>;
 }
 
 export type Next = (call: Call) => AsyncIterable<unknown>;

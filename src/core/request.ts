@@ -68,7 +68,6 @@ class Question {
 
 /** The engine's own implementation of `Call`. */
 export class EngineCall implements Call {
-  kept = false;
   readonly mode: Mode;
   readonly signal: AbortSignal | undefined;
   readonly facts: CallFacts;

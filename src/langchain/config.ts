@@ -5,6 +5,8 @@ import type { RunConfig, Scope } from "./scope.ts";
 /** A callback handler that takes its scope along where the async context is lost, e.g. through a queue that others started. */
 export interface ScopeCarrier {
   readonly carriedScope: Scope | undefined;
+  /** The same handler for a part of its program that runs in another scope. */
+  carrying(scope: Scope): BaseCallbackHandler & ScopeCarrier;
 }
 
 interface CallbackManagerLike {
@@ -23,8 +25,17 @@ export function handlersOf(callbacks: unknown): readonly unknown[] {
 export function carriedScope(config: RunConfig | undefined): Scope | undefined {
   const callbacks = config?.callbacks;
   if (callbacks === undefined) return undefined;
-  const carrier = handlersOf(callbacks).findLast((handler) => (handler as Partial<ScopeCarrier>).carriedScope !== undefined);
-  return (carrier as ScopeCarrier | undefined)?.carriedScope;
+  return handlersOf(callbacks).findLast(isCarrier)?.carriedScope;
+}
+
+function isCarrier(handler: unknown): handler is ScopeCarrier {
+  return (handler as Partial<ScopeCarrier>).carriedScope !== undefined;
+}
+
+/** The config with its carrier, if it has one, carrying another scope. */
+export function recarried<C extends RunConfig>(config: C, scope: Scope): C {
+  const carrier = handlersOf(config.callbacks).findLast(isCarrier);
+  return carrier ? withHandler(config, carrier.carrying(scope), (handler) => handler === carrier) : config;
 }
 
 /**

@@ -40,6 +40,10 @@ export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCar
     this.carriedScope = scope;
   }
 
+  carrying(scope: Scope): PerfCallbackHandler {
+    return new PerfCallbackHandler(this.sink, scope);
+  }
+
   override handleChatModelStart(model: Serialized, messages: unknown, runId: string, parent?: string, extra?: Extra, tags?: string[], metadata?: Metadata, name?: string): void {
     this.#start("chat", model, messages, { runId, parent, tags, metadata, name, parameters: extra?.invocation_params });
   }

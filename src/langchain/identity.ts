@@ -1,4 +1,5 @@
-import { canonical, instanceId, type Rename } from "../core/key.ts";
+import { canonical, digest, instanceId, type Rename } from "../core/key.ts";
+import { ID_KEYS, ID_MAPS, TOOL_BLOCKS } from "./messages.ts";
 
 /** As much of a message as a provider may see. */
 interface SeenMessage {
@@ -14,10 +15,8 @@ interface SeenMessage {
   tool_calls?: { id?: string; name?: string; args?: unknown }[];
   invalid_tool_calls?: { id?: string }[];
   additional_kwargs?: Record<string, unknown>;
-  response_metadata?: { id?: unknown; output?: unknown };
+  response_metadata?: { id?: unknown; output?: unknown; output_version?: unknown };
 }
-
-const ID_KEYS = new Set(["id", "call_id", "tool_call_id", "tool_use_id"]);
 
 /** One field per message, named by position and role, so that `explain` can say which one differs. */
 export function messageFields(messages: readonly unknown[], providerState: boolean): [name: string, text: string][] {
@@ -29,18 +28,35 @@ export function messageFields(messages: readonly unknown[], providerState: boole
 }
 
 function messageText(message: SeenMessage, providerState: boolean, rename: Rename | undefined): string {
-  let text = canonical(message.content, rename);
+  let text = contentText(message.content, rename);
   const { role, name, status, tool_call_id: answers, tool_calls: calls, invalid_tool_calls: invalid, additional_kwargs: kwargs } = message;
+  const { output, output_version: version } = message.response_metadata ?? {};
   if (role !== undefined) text += `role${canonical(role)}`;
   if (name !== undefined) text += `name${canonical(name)}`;
   if (status !== undefined) text += `status${canonical(status)}`;
   if (answers !== undefined) text += `answers${canonical(answers, rename, "tool_call_id")}`;
   if (calls?.length) text += `calls${canonical(calls, rename)}`;
   if (invalid?.length) text += `invalid${canonical(invalid, rename)}`;
-  if (kwargs && !isEmpty(kwargs)) text += `kwargs${canonical(kwargs, rename)}`;
-  // The responses API is sent its own earlier output, found in the metadata.
-  if (providerState) text += `state${canonical({ id: message.id, output: message.response_metadata?.output }, rename)}`;
+  if (version !== undefined) text += `version${canonical(version)}`;
+  // The responses API is sent its own earlier output, found in the metadata, and then nothing else of the message.
+  if (output !== undefined) text += `output${canonical(output, rename)}`;
+  if (providerState) text += `id${canonical(message.id, rename, "id")}`;
+  if (kwargs && !isEmpty(kwargs) && !(providerState && output !== undefined)) text += `kwargs${kwargsText(kwargs, rename)}`;
   return text;
+}
+
+/** Ids are looked for in the blocks of tools alone: elsewhere an id is part of the question, e.g. a file's. */
+function contentText(content: unknown, rename: Rename | undefined): string {
+  if (!rename || !Array.isArray(content)) return canonical(content);
+  let text = "[";
+  for (const block of content as { type?: string }[]) text += canonical(block, TOOL_BLOCKS.has(block?.type ?? "") ? rename : undefined);
+  return `${text}]`;
+}
+
+function kwargsText(kwargs: Record<string, unknown>, rename: Rename | undefined): string {
+  if (!rename) return canonical(kwargs);
+  const rest = Object.fromEntries(Object.entries(kwargs).filter(([key]) => key !== "tool_calls" && !ID_MAPS.has(key)));
+  return `${canonical(rest)}${canonical(kwargs.tool_calls, rename)}`;
 }
 
 function isEmpty(object: object): boolean {
@@ -75,17 +91,21 @@ const ENDPOINT_FIELDS = [
   "azureOpenAIEndpoint", "azureOpenAIBasePath", "azureOpenAIApiInstanceName", "azureOpenAIApiDeploymentName", "azureOpenAIApiVersion",
 ] as const;
 
-/** Where a model's or embeddings' requests go and what else rides on them. Header values may be secrets: the key's hash hides them. */
+/** Where a model's or embeddings' requests go and what else rides on them. */
 export function endpointText(model: object): string {
   const fields = model as Record<string, unknown>;
   let text = "";
   for (const name of ENDPOINT_FIELDS) if (fields[name] !== undefined) text += `${name}${canonical(fields[name])}`;
   const config = (fields.clientConfig ?? fields.clientOptions) as Record<string, unknown> | undefined;
   if (!config) return text;
-  for (const name of ["baseURL", "organization", "project", "defaultHeaders", "defaultQuery"]) {
-    if (config[name] !== undefined && config[name] !== null) text += `${name}${canonical(config[name])}`;
-  }
+  for (const name of ["baseURL", "organization", "project"]) if (config[name] != null) text += `${name}${canonical(config[name])}`;
+  for (const name of ["defaultHeaders", "defaultQuery"]) if (config[name] != null) text += `${name}${hidden(config[name])}`;
   return text;
+}
+
+/** What may hold a secret, e.g. headers: equal for equal values, and never shown. */
+export function hidden(value: unknown): string {
+  return `${digest(canonical(value))};`;
 }
 
 /** The class's name, which tells two providers with equal parameters apart. */

@@ -25,8 +25,14 @@ export interface UsageLike {
   input_token_details?: { cache_read?: number };
 }
 
-const ID_KEYS = new Set(["id", "call_id", "tool_call_id", "tool_use_id"]);
-const TOOL_BLOCKS = new Set(["tool_use", "tool_call", "tool_call_chunk", "function_call"]);
+/** Where ids of tool calls stand. */
+export const ID_KEYS: ReadonlySet<string> = new Set(["id", "call_id", "tool_call_id", "tool_use_id"]);
+/** Content blocks that carry such ids. */
+export const TOOL_BLOCKS: ReadonlySet<string> = new Set(["tool_use", "tool_result", "tool_call", "tool_call_chunk", "invalid_tool_call", "function_call"]);
+/** Fields in which `@langchain/openai` keeps other ids by tool call id. */
+export const ID_MAPS: ReadonlySet<string> = new Set(["__openai_function_call_ids__", "__openai_custom_tool_call_ids__"]);
+/** What a tool call is about: an id in there is the user's. */
+const PAYLOADS: ReadonlySet<string> = new Set(["args", "input", "parsed", "parsed_arguments"]);
 const USAGE_KEYS = ["tokenUsage", "estimatedTokenUsage", "usage"] as const;
 
 /** New ids for the tool calls of one receiver: LangGraph's ToolNode skips ids that it has answered before. */
@@ -52,7 +58,9 @@ function copyFields(value: Record<string, unknown>, ids: FreshIds | undefined): 
   for (const key in value) {
     const field = value[key];
     if (typeof field === "string") copy[key] = ids && ID_KEYS.has(key) ? (ids.get(field) ?? field) : field;
-    else copy[key] = typeof field === "object" ? deepCopy(field, ids) : field;
+    else if (typeof field !== "object" || field === null) copy[key] = field;
+    else if (ids && ID_MAPS.has(key)) copy[key] = Object.fromEntries(Object.entries(field).map(([id, other]) => [ids.get(id) ?? id, other]));
+    else copy[key] = deepCopy(field, PAYLOADS.has(key) ? undefined : ids);
   }
   return copy;
 }

@@ -1,6 +1,6 @@
 import { canonical, type IdentityFields } from "../core/key.ts";
 import type { Completeness, OwnIdentity } from "../core/layer.ts";
-import { className, endpointText, opaqueIdentity } from "./identity.ts";
+import { className, endpointText, hidden, opaqueIdentity } from "./identity.ts";
 
 /** What chat models and LLMs have in common for this room. */
 export interface ModelLike {
@@ -42,10 +42,11 @@ const RUN_OPTIONS = new Set(["signal", "timeout", "callbacks", "tags", "metadata
 
 /** Tools that run at the provider see a world that changes; a conversation that the provider keeps is not in the request. */
 function dependsOnProvider(params: Record<string, unknown>): boolean {
-  if (params.previous_response_id != null || params.conversation != null || params.container != null) return true;
+  if (PROVIDER_STATE.some((name) => params[name] != null)) return true;
   return Array.isArray(params.tools) && params.tools.some((tool: { type?: unknown }) => typeof tool?.type === "string" && !CLIENT_TOOLS.has(tool.type));
 }
 
+const PROVIDER_STATE = ["previous_response_id", "conversation", "container", "web_search_options", "mcp_servers"] as const;
 const CLIENT_TOOLS = new Set(["function", "custom"]);
 
 /** Whether the model's class says what its answers depend on; LangChain's base classes say nothing. */
@@ -66,7 +67,7 @@ export function modelFields(model: ModelLike, options: ModelOptions, own: OwnIde
   // A key of the user's own is the user's word that the answer may be kept.
   if (own.key === undefined && dependsOnProvider(params)) return undefined;
   // Request options of the provider's SDK (headers, query) change the answer without being parameters.
-  const extra = options.options === undefined && options.headers === undefined ? "" : canonical({ options: options.options, headers: options.headers });
+  const extra = options.options === undefined && options.headers === undefined ? "" : hidden({ options: options.options, headers: options.headers });
   const version = options.outputVersion ?? (model as { outputVersion?: unknown }).outputVersion;
   return [
     ["model", `${className(model)} ${model._llmType()}${version === undefined ? "" : ` ${String(version)}`}`],

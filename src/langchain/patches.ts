@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
 import type { KindName } from "../core/facts.ts";
-import { carriedScope, withoutWishes } from "./config.ts";
+import { carriedScope, recarried, withoutWishes } from "./config.ts";
 import { interceptLeaf, LEAVES } from "./leaves.ts";
 import { currentScope, inScope, runScope, type RunConfig, type Scope } from "./scope.ts";
 
@@ -13,13 +13,13 @@ interface Registry {
   readonly bases: WeakSet<object>;
   /** Functions that are already ours. */
   readonly ours: WeakSet<object>;
-  /** Prototypes whose leaves have been seen to. */
-  readonly ready: WeakSet<object>;
+  /** Prototypes whose leaves have been seen to, and these leaves as they then were. */
+  readonly ready: WeakMap<object, readonly (readonly [method: string, leaf: unknown])[]>;
 }
 
 const REGISTRY = Symbol.for("langchain-perf/patches@1");
 const shared = globalThis as { [REGISTRY]?: Registry };
-const registry: Registry = (shared[REGISTRY] ??= { bases: new WeakSet(), ours: new WeakSet(), ready: new WeakSet() });
+const registry: Registry = (shared[REGISTRY] ??= { bases: new WeakSet(), ours: new WeakSet(), ready: new WeakMap() });
 
 /** What an object is to us, judged by its shape: classes of another copy of LangChain are as good. */
 export function kindOf(object: object): LeafKind | "vectorstore" | undefined {
@@ -34,11 +34,12 @@ export function kindOf(object: object): LeafKind | "vectorstore" | undefined {
 
 /** Makes sure that the object's calls are seen: its class's leaves, and the embeddings that it uses. */
 export function ensureLeaves(object: object): void {
-  const prototype = Object.getPrototypeOf(object) as object;
-  const kind = registry.ready.has(prototype) && !hasOwnLeaf(object) ? undefined : kindOf(object);
+  const kind = isReady(object) ? undefined : kindOf(object);
   if (kind !== undefined && kind !== "vectorstore") {
-    for (const method of Object.keys(LEAVES[kind])) patchLeaf(object, kind, method);
-    registry.ready.add(prototype);
+    const methods = Object.keys(LEAVES[kind]);
+    const prototype = Object.getPrototypeOf(object) as Record<string, unknown>;
+    for (const owner of [prototype, object]) for (const method of methods) patchLeaf(owner, kind, method);
+    registry.ready.set(prototype, methods.map((method) => [method, prototype[method]]));
   }
   ensureEmbeddingsOf(object);
 }
@@ -49,11 +50,10 @@ function ensureEmbeddingsOf(object: object): void {
   if (embeddings && typeof embeddings === "object") ensureLeaves(embeddings);
 }
 
-const OWN_LEAVES = [...new Set(Object.values(LEAVES).flatMap((methods) => Object.keys(methods)))];
-
-/** A test's spy or a user's override sits on the instance itself. */
-function hasOwnLeaf(object: object): boolean {
-  return OWN_LEAVES.some((method) => Object.hasOwn(object, method) && !registry.ours.has((object as Record<string, object>)[method] as object));
+/** A leaf that is not as it was is a test's spy or a user's override: on the instance itself, or put on its class later. */
+function isReady(object: object): boolean {
+  const leaves = registry.ready.get(Object.getPrototypeOf(object) as object);
+  return leaves !== undefined && leaves.every(([method, leaf]) => (object as Record<string, unknown>)[method] === leaf);
 }
 
 function patchLeaf(object: object, kind: LeafKind, method: string): void {
@@ -62,8 +62,8 @@ function patchLeaf(object: object, kind: LeafKind, method: string): void {
   const original = (owner as Record<string, unknown>)[method] as Method;
   if (registry.ours.has(original)) return;
   const intercepted = interceptLeaf(kind, method, original);
-  // On an instance the function keeps its face: a spy must still answer for its calls.
-  const replacement = owner === object ? new Proxy(original, { apply: (_target, self, args) => intercepted.apply(self as object, args) }) : intercepted;
+  // A function with properties keeps its face: a spy must still answer for its calls.
+  const replacement = Object.keys(original).length > 0 ? new Proxy(original, { apply: (_target, self, args) => intercepted.apply(self as object, args) }) : intercepted;
   replaceMethod(owner, method, replacement);
 }
 
@@ -111,17 +111,18 @@ export function scopedGenerator<T>(generator: AsyncGenerator<T>, scope: Scope): 
 }
 
 function generatorIn<T>(generator: AsyncGenerator<T>, run: <R>(work: () => R) => R): AsyncGenerator<T> {
-  return {
+  return asGenerator({
     next: () => run(() => generator.next()),
     return: (value) => run(() => generator.return(value)),
     throw: (error) => run(() => generator.throw(error)),
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async [Symbol.asyncDispose]() {
-      await this.return(undefined);
-    },
-  };
+  });
+}
+
+const GENERATOR = Object.getPrototypeOf(async function* () {}).prototype as object;
+
+/** To whoever looks, an async generator like any other. */
+export function asGenerator<T>(methods: Pick<AsyncGenerator<T>, "next" | "return" | "throw">): AsyncGenerator<T> {
+  return Object.assign(Object.create(GENERATOR) as AsyncGenerator<T>, methods);
 }
 
 /** LangChain's base classes that are patched, by the name under which core exports them: method → position of its config. */
@@ -190,7 +191,9 @@ function patchRetry(retry: object | undefined, binding: object | undefined): voi
       const scope = currentScope();
       const config = Array.isArray(args[1]) ? (args[1][0] as unknown) : args[1];
       if (!scope || !config || !laterAttempts.has(config as object) || scope.control.cache !== "use") return original.apply(this, args);
-      return inScope({ ...scope, control: { ...scope.control, cache: "refresh" } }, () => original.apply(this, args));
+      const again: Scope = { ...scope, control: { ...scope.control, cache: "refresh" } };
+      args[1] = Array.isArray(args[1]) ? args[1].map((one: RunConfig) => recarried(one, again)) : recarried(config as RunConfig, again);
+      return inScope(again, () => original.apply(this, args));
     });
   }
 }

@@ -4,7 +4,7 @@ import { OptionError } from "../core/errors.ts";
 import { withHandler, withoutWishes } from "./config.ts";
 import { PerfCallbackHandler, type RunSink } from "./handler.ts";
 import { prepare } from "./install.ts";
-import { isAsyncGenerator, kindOf, scopedGenerator } from "./patches.ts";
+import { asGenerator, isAsyncGenerator, kindOf, scopedGenerator } from "./patches.ts";
 import { currentScope, inScope, rootScope, type PerfRuntime, type RunConfig, type Scope } from "./scope.ts";
 
 /** What a wrapped object needs of its perf. */
@@ -165,26 +165,24 @@ function scopedResult(result: unknown, entered: Entered): unknown {
   return rewrap(result, entered.perf);
 }
 
-/** A stream of the same class whose every part is made inside the scope. */
+/** A stream of the same class, with the same fields, whose every part is made inside the scope. */
 function scopedStream(stream: ReadableStream, entered: Entered): ReadableStream {
   const { fromAsyncGenerator } = stream.constructor as unknown as { fromAsyncGenerator?: (generator: AsyncGenerator) => ReadableStream };
   const parts = releasable(partsOf(stream), entered);
-  return fromAsyncGenerator ? fromAsyncGenerator.call(stream.constructor, parts) : (ReadableStream.from(parts) as ReadableStream);
+  const scoped = fromAsyncGenerator ? fromAsyncGenerator.call(stream.constructor, parts) : (ReadableStream.from(parts) as ReadableStream);
+  // LangGraph's subclass inherits a factory that makes the base class.
+  if (scoped.constructor !== stream.constructor) Object.setPrototypeOf(scoped, Object.getPrototypeOf(stream) as object);
+  for (const [field, value] of Object.entries(stream)) if (field !== "reader") (scoped as unknown as Record<string, unknown>)[field] = value;
+  return scoped;
 }
 
 function partsOf(stream: ReadableStream): AsyncGenerator {
   const reader = stream.getReader();
-  return {
+  return asGenerator({
     next: () => reader.read() as Promise<IteratorResult<unknown>>,
     return: (value) => reader.cancel(value).then(() => ({ done: true, value: undefined })),
     throw: (error) => reader.cancel(error).then(() => Promise.reject(error)),
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async [Symbol.asyncDispose]() {
-      await reader.cancel();
-    },
-  };
+  });
 }
 
 /**
@@ -197,7 +195,7 @@ function releasable(generator: AsyncGenerator, { scope, release }: Entered): Asy
   const onEnd = (): void => {
     pending -= 1;
   };
-  return {
+  return asGenerator({
     next: () => {
       pending += 1;
       const part = parts.next();
@@ -212,11 +210,5 @@ function releasable(generator: AsyncGenerator, { scope, release }: Entered): Asy
       if (pending > 0) release?.abort(error);
       return parts.throw(error);
     },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async [Symbol.asyncDispose]() {
-      await this.return(undefined);
-    },
-  };
+  });
 }

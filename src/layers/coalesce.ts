@@ -1,7 +1,6 @@
 import { linkAbort, type LinkedAbort } from "../core/abort.ts";
 import type { Call, Layer, Next } from "../core/layer.ts";
-
-const AbortByAll = (): DOMException => new DOMException("Every caller of this shared call has gone.", "AbortError");
+import { END, fromNext, toResult } from "../core/parts.ts";
 
 /** One reader of a flight: `wake` is set while it waits. */
 interface Reader {
@@ -10,8 +9,10 @@ interface Reader {
 
 /** An upstream call that is under way, and everything that it gave so far. */
 class Flight {
-  readonly parts: unknown[] = [];
   readonly leader: Call;
+  /** Snapshots of all parts, for those who join; the leader has the originals. */
+  readonly #kept: unknown[] = [];
+  readonly #originals: unknown[] = [];
   readonly #abort: LinkedAbort = linkAbort();
   readonly #readers = new Set<Reader>();
   readonly #landed: () => void;
@@ -26,9 +27,12 @@ class Flight {
   /** Reads the upstream call to its end at its own pace; errors go to the readers. */
   async fly(next: Next): Promise<void> {
     let end: { error?: unknown } = {};
+    const { kind, mode } = this.leader;
+    const pack = kind.packer(mode);
     try {
       for await (const part of next(this.leader.withSignal(this.#abort.signal))) {
-        this.parts.push(part);
+        this.#kept.push(pack(part));
+        this.#originals.push(part);
         this.#wakeAll();
       }
     } catch (error) {
@@ -39,31 +43,41 @@ class Flight {
     this.#wakeAll();
   }
 
-  /** Every part from the first on, at the reader's pace; the last reader to leave aborts the upstream call. */
-  async *read(signal: AbortSignal | undefined): AsyncGenerator<unknown> {
+  /** The originals, for the call that pays. */
+  lead(signal: AbortSignal | undefined): AsyncIterable<unknown> {
+    return this.#read(this.#originals, signal);
+  }
+
+  /** Snapshots of every part from the first on, for a call that shares. */
+  follow(signal: AbortSignal | undefined): AsyncIterable<unknown> {
+    return this.#read(this.#kept, signal);
+  }
+
+  /** Each reader at its own pace; the last one to leave aborts the upstream call. */
+  #read(parts: readonly unknown[], signal: AbortSignal | undefined): AsyncIterable<unknown> {
     const reader: Reader = {};
     const onAbort = (): void => reader.wake?.();
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#readers.add(reader);
-    try {
-      for (let at = 0; ; ) {
-        signal?.throwIfAborted();
-        while (at < this.parts.length) yield this.parts[at++];
-        if (this.#end) break;
-        await new Promise<void>((resolve) => (reader.wake = resolve));
-      }
-      if ("error" in this.#end) throw this.#end.error;
-    } finally {
+    const leave = (): void => {
       signal?.removeEventListener("abort", onAbort);
       this.#leave(reader);
-    }
+    };
+    let at = 0;
+    const next = (): Promise<IteratorResult<unknown>> => {
+      if (signal?.aborted) return leave(), Promise.reject(signal.reason);
+      if (at < parts.length) return Promise.resolve(toResult(parts[at++]));
+      if (!this.#end) return new Promise<void>((resolve) => (reader.wake = resolve)).then(next);
+      leave();
+      return "error" in this.#end ? Promise.reject(this.#end.error) : END;
+    };
+    return fromNext(next, leave);
   }
 
   #leave(reader: Reader): void {
-    this.#readers.delete(reader);
-    if (this.#readers.size > 0 || this.#end) return;
+    if (!this.#readers.delete(reader) || this.#readers.size > 0 || this.#end) return;
     this.#landed();
-    this.#abort.abort(AbortByAll());
+    this.#abort.abort(new DOMException("Every caller of this shared call has gone.", "AbortError"));
   }
 
   #wakeAll(): void {
@@ -88,19 +102,15 @@ export class Coalesce implements Layer {
     return flight ? follow(call, flight) : this.#lead(call, key, next);
   }
 
-  async *#lead(call: Call, key: string, next: Next): AsyncGenerator<unknown> {
-    // Between `handle` and the first part another call may have taken off under this key.
-    const earlier = this.#flights.get(key);
-    if (earlier) return yield* follow(call, earlier);
+  #lead(call: Call, key: string, next: Next): AsyncIterable<unknown> {
     const flight = new Flight(call, () => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     });
     this.#flights.set(key, flight);
-    call.kept = true;
     call.facts.coalesced = "leader";
-    const reading = flight.read(call.signal);
+    const parts = flight.lead(call.signal);
     void flight.fly(next);
-    yield* reading;
+    return parts;
   }
 }
 
@@ -111,11 +121,14 @@ function flightKey(call: Call): string | undefined {
   return control.cache === "refresh" ? `${key}:refresh` : key;
 }
 
-async function* follow(call: Call, flight: Flight): AsyncGenerator<unknown> {
+function follow(call: Call, flight: Flight): AsyncIterable<unknown> {
   call.facts.coalesced = "follower";
   call.facts.leaderId = flight.leader.facts.id;
-  const parts = flight.read(call.signal);
+  const parts = flight.follow(call.signal);
+  return flight.leader.mode === call.mode ? parts : converted(call, flight, parts);
+}
+
+async function* converted(call: Call, flight: Flight, parts: AsyncIterable<unknown>): AsyncGenerator<unknown> {
   const { mode } = flight.leader;
-  if (mode === call.mode) return yield* parts;
   yield* call.kind.convert({ mode, parts: await Array.fromAsync(parts) }, call.mode);
 }

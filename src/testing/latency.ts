@@ -10,7 +10,7 @@ import type { Random } from "./random.ts";
  * - a measured provider and model, e.g. `"together_13b"` (see `LATENCY_PROFILES`)
  * - fixed times, or a log-normal time of a whole answer
  */
-export type Latency = string | { ttftMs: number; interTokenMs: number } | { meanMs: number; sdMs: number };
+export type Latency = "none" | "agent" | LatencyProfile | (string & {}) | { ttftMs: number; interTokenMs: number } | { meanMs: number; sdMs: number };
 
 /** One answer's timing. */
 export interface Timing {
@@ -20,6 +20,9 @@ export interface Timing {
 
 /** Draws the timing of an answer of `tokens` tokens. */
 export type LatencyModel = (tokens: number, random: Random) => Timing;
+
+/** A measured provider and model. */
+export type LatencyProfile = keyof typeof MEASURED_CALLS;
 
 /** Names of the measured provider and model pairs. */
 export const LATENCY_PROFILES: readonly string[] = Object.keys(MEASURED_CALLS);
@@ -39,7 +42,7 @@ export function resolveLatency(latency: unknown, speed: number): LatencyModel {
 function modelOf(latency: unknown): LatencyModel {
   if (latency === "none") return () => ({ firstTokenMs: 0, interTokenMs: 0 });
   if (latency === "agent") return logNormal(AGENT.meanMs, AGENT.sdMs);
-  if (typeof latency === "string" && Object.hasOwn(MEASURED_CALLS, latency)) return measured(MEASURED_CALLS[latency]!);
+  if (typeof latency === "string" && Object.hasOwn(MEASURED_CALLS, latency)) return measured(MEASURED_CALLS[latency as LatencyProfile]);
   if (typeof latency !== "object" || latency === null) {
     throw new OptionError("latency", `"none", "agent", one of ${LATENCY_PROFILES.join(", ")}, { ttftMs, interTokenMs } or { meanMs, sdMs }`, latency);
   }

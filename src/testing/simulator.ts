@@ -23,7 +23,7 @@ export interface Simulator {
   fault(rule: FaultRule | string): () => void;
   /** Back to the start: log, faults, limits, prompt cache and random numbers. */
   reset(): void;
-  /** Breaks all connections and frees the port. */
+  /** Breaks all connections and frees the port. Until then the server keeps the process alive. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,11 +1,13 @@
-import { BaseChatModel } from "@langchain/core/language_models/chat_models";
-import { AIMessage, AIMessageChunk, type BaseMessage } from "@langchain/core/messages";
-import { ChatGenerationChunk, type ChatGeneration, type ChatResult } from "@langchain/core/outputs";
+import { randomUUID } from "node:crypto";
+import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
+import type { AIMessage, AIMessageChunk, BaseMessage } from "@langchain/core/messages";
+import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs";
 import type { Usage } from "../../core/facts.ts";
 import { writeIdentity } from "../../core/key.ts";
-import type { Answer, Kind } from "../../core/layer.ts";
-import { eventsHaveContent, eventsReason, eventsUsage, freshEvent, messageOfEvents, type StreamEvent } from "./chat-events.ts";
-import { copyMessage, deepCopy, estimateBytes, reissueMessage, withoutSpentUsage, type FreshIds, type MessageLike, type UsageLike } from "../messages.ts";
+import { opaque, type Answer, type Kind, type Mode } from "../../core/layer.ts";
+import { eventsHaveContent, eventsReason, eventsUsage, freshEvent, type StreamEvent } from "./chat-events.ts";
+import { bridge, chunkPacker, chunksOf, mapResult, sizeOfParts, TextChunk, unpackChunk, wholeOf, type PackedChunk, type PackedPart } from "./chat-parts.ts";
+import { copyMessage, deepCopy, reissueMessage, withoutSpentUsage, type FreshIds, type MessageLike, type UsageLike } from "../messages.ts";
 import { completenessOf, finishReason, modelFields, modelName, named, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 import { messageFields } from "../identity.ts";
 
@@ -20,7 +22,7 @@ export interface ChatInput {
 /** `invoke` has a ChatResult, `stream` ChatGenerationChunks, `events` the events of the content-block protocol. */
 export type ChatPart = ChatResult | ChatGenerationChunk | StreamEvent;
 
-export const chatKind: Kind<ChatInput, ChatPart> = {
+export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, PackedPart>({
   name: "chat",
 
   identity({ model, messages, options }, own) {
@@ -35,21 +37,24 @@ export const chatKind: Kind<ChatInput, ChatPart> = {
   convert(answer, mode) {
     if (answer.mode === mode) return answer.parts;
     if (mode === "invoke") return [wholeOf(answer)];
-    const chunks = answer.mode === "stream" ? (answer.parts as ChatGenerationChunk[]) : chunksOf(wholeOf(answer));
+    const chunks = answer.mode === "stream" ? (answer.parts as PackedChunk[]) : chunksOf(wholeOf(answer));
     return mode === "stream" ? chunks : bridge(chunks);
   },
 
-  copy(part, mode) {
-    if (mode === "events") return deepCopy(part);
-    return mode === "invoke" ? mapResult(part as ChatResult, copyMessage) : mapChunk(part as ChatGenerationChunk, copyMessage);
+  packer(mode) {
+    if (mode === "events") return (event) => deepCopy(event) as StreamEvent;
+    if (mode === "invoke") return (result) => mapResult(result as ChatResult, copyMessage);
+    return chunkPacker() as (part: ChatPart) => PackedChunk;
   },
 
   reissuer(mode, { runManager }) {
     const ids: FreshIds = new Map();
-    const id = runManager?.runId === undefined ? undefined : `run-${runManager.runId}`;
-    if (mode === "events") return (part) => freshEvent(part as StreamEvent, id, ids);
-    const fresh = <M extends MessageLike>(message: M): M => reissueMessage(message, id, ids);
-    if (mode === "stream") return (part) => mapChunk(part as ChatGenerationChunk, fresh);
+    const id = `run-${runManager?.runId ?? randomUUID()}`;
+    // Without a run LangChain gives no id, but the provider may have given one.
+    const idFor = (original: string | undefined): string | undefined => (runManager?.runId === undefined && original === undefined ? undefined : id);
+    if (mode === "events") return (part) => freshEvent(part as StreamEvent, idFor((part as { id?: string }).id), ids);
+    const fresh = <M extends MessageLike>(message: M): M => reissueMessage(message, idFor(message.id), ids);
+    if (mode === "stream") return (part) => unpackChunk(part as PackedChunk, fresh);
     return (part) => {
       const result = mapResult(part as ChatResult, fresh);
       return result.llmOutput ? { ...result, llmOutput: withoutSpentUsage(result.llmOutput) } : result;
@@ -57,39 +62,47 @@ export const chatKind: Kind<ChatInput, ChatPart> = {
   },
 
   completeness(answer, { model }) {
-    if (answer.mode === "events") return completenessOf(eventsReason(answer.parts as StreamEvent[]), model);
-    return completenessOf(lastReason(answer), model);
+    return completenessOf(answer.mode === "events" ? eventsReason(answer.parts as StreamEvent[]) : lastReason(answer), model);
   },
 
-  sizeOf: (answer) => estimateBytes(answer.parts),
+  sizeOf: sizeOfParts,
 
-  usage(answer) {
-    if (answer.mode === "events") return usageOf(eventsUsage(answer.parts as StreamEvent[]));
+  usage(mode, parts) {
+    if (mode === "events") return usageOf(eventsUsage(parts as StreamEvent[]));
     let total: Usage | undefined;
-    for (const { message } of generationsOf(answer)) total = addUsage(total, usageOf((message as AIMessage).usage_metadata));
+    for (const { message } of generationsOf(mode, parts)) total = addUsage(total, usageOf((message as AIMessage).usage_metadata));
     return total;
   },
 
   hasContent(part) {
+    if (part instanceof TextChunk) return part.text !== "";
     if ("event" in part) return eventsHaveContent(part);
     if (!("message" in part)) return true;
-    return part.text !== "" || ((part.message as Partial<AIMessageChunk>).tool_call_chunks?.length ?? 0) > 0 || (Array.isArray(part.message.content) && part.message.content.length > 0);
+    const { content, tool_call_chunks: calls } = part.message as Partial<AIMessageChunk>;
+    return part.text !== "" || (calls?.length ?? 0) > 0 || (Array.isArray(content) && content.length > 0);
   },
-};
+});
 
-/** Every generation of an answer; a streamed one has one per chunk. */
-function generationsOf(answer: Answer<ChatPart>): readonly { message: BaseMessage; generationInfo?: Record<string, unknown> }[] {
-  return answer.mode === "invoke" ? (answer.parts[0] as ChatResult).generations : (answer.parts as ChatGenerationChunk[]);
+interface Generation {
+  readonly message: BaseMessage;
+  readonly generationInfo?: Record<string, unknown>;
 }
 
-function lastReason(answer: Answer<ChatPart>): string | undefined {
+/** Every generation of an answer that may say more than text; a streamed answer has one per chunk. */
+function generationsOf(mode: Mode, parts: readonly (ChatPart | PackedPart)[]): readonly Generation[] {
+  if (mode === "invoke") return (parts[0] as ChatResult).generations;
+  return parts.filter((part) => !(part instanceof TextChunk)) as ChatGenerationChunk[];
+}
+
+function lastReason({ mode, parts }: Answer<PackedPart>): string | undefined {
   let reason: string | undefined;
-  for (const { message, generationInfo } of generationsOf(answer)) {
+  for (const { message, generationInfo } of generationsOf(mode, parts)) {
     reason = finishReason(generationInfo) ?? finishReason(message.response_metadata) ?? finishReason(message.additional_kwargs) ?? reason;
   }
   return reason;
 }
 
+/** LangChain's count of tokens as facts have it. */
 export function usageOf(usage: UsageLike | undefined): Usage | undefined {
   if (!usage) return undefined;
   const { input_tokens: inputTokens = 0, output_tokens: outputTokens = 0, input_token_details: details } = usage;
@@ -106,89 +119,3 @@ function addUsage(total: Usage | undefined, more: Usage | undefined): Usage | un
     ...(cached ? { cachedInputTokens: cached } : {}),
   };
 }
-
-function mapChunk(chunk: ChatGenerationChunk, map: <M extends MessageLike>(message: M) => M): ChatGenerationChunk {
-  const copy = Object.assign(Object.create(Object.getPrototypeOf(chunk) as object), chunk) as ChatGenerationChunk;
-  copy.message = map(chunk.message as unknown as MessageLike) as unknown as ChatGenerationChunk["message"];
-  if (chunk.generationInfo) copy.generationInfo = deepCopy(chunk.generationInfo);
-  return copy;
-}
-
-function mapResult(result: ChatResult, map: <M extends MessageLike>(message: M) => M): ChatResult {
-  const generations = result.generations.map((generation) => mapChunk(generation as ChatGenerationChunk, map) as ChatGeneration);
-  return { ...result, generations, ...(result.llmOutput ? { llmOutput: deepCopy(result.llmOutput) } : {}) };
-}
-
-/** A streamed answer as `_generate` would have given it: one generation per completion index. */
-function wholeOf(answer: Answer<ChatPart>): ChatResult {
-  if (answer.mode === "invoke") return answer.parts[0] as ChatResult;
-  if (answer.mode === "events") {
-    const message = messageOfEvents(answer.parts as StreamEvent[]);
-    return { generations: [{ text: message.text, message }] };
-  }
-  const byIndex = new Map<number, ChatGenerationChunk>();
-  let lastIndex = 0;
-  for (const chunk of answer.parts as ChatGenerationChunk[]) {
-    const index = Number(chunk.generationInfo?.completion ?? lastIndex);
-    lastIndex = index;
-    const before = byIndex.get(index);
-    byIndex.set(index, before ? before.concat(chunk) : chunk);
-  }
-  const generations = [...byIndex].sort(([a], [b]) => a - b).map(([, chunk]) => generationOf(chunk));
-  const usage = generations.length === 1 ? (generations[0]?.message as AIMessage).usage_metadata : undefined;
-  return { generations, ...(usage ? { llmOutput: { tokenUsage: tokenUsage(usage) } } : {}) };
-}
-
-function tokenUsage(usage: UsageLike): Record<string, number> {
-  const { input_tokens: promptTokens = 0, output_tokens: completionTokens = 0, total_tokens: totalTokens = 0 } = usage;
-  return { promptTokens, completionTokens, totalTokens };
-}
-
-function generationOf(chunk: ChatGenerationChunk): ChatGeneration {
-  const { id, name, content, tool_calls, invalid_tool_calls, usage_metadata, additional_kwargs, response_metadata } = chunk.message as AIMessageChunk;
-  const message = new AIMessage({
-    content,
-    tool_calls,
-    invalid_tool_calls,
-    usage_metadata,
-    additional_kwargs: { ...additional_kwargs },
-    response_metadata: { ...response_metadata },
-    ...(id === undefined ? {} : { id }),
-    ...(name === undefined ? {} : { name }),
-  });
-  return { text: chunk.text, message, ...(chunk.generationInfo ? { generationInfo: chunk.generationInfo } : {}) };
-}
-
-/** A whole answer as the one chunk of a stream. */
-function chunksOf(result: ChatResult): ChatGenerationChunk[] {
-  return result.generations.map(({ text, message, generationInfo }) => {
-    const { id, name, content, tool_calls, usage_metadata, additional_kwargs, response_metadata } = message as AIMessage;
-    const chunk = new AIMessageChunk({
-      content,
-      ...(id === undefined ? {} : { id }),
-      ...(name === undefined ? {} : { name }),
-      ...(usage_metadata ? { usage_metadata } : {}),
-      additional_kwargs: { ...additional_kwargs },
-      response_metadata: { ...(result.generations.length === 1 ? result.llmOutput : {}), ...response_metadata },
-      tool_call_chunks: (tool_calls ?? []).map((call, index) => ({
-        type: "tool_call_chunk" as const,
-        index,
-        name: call.name,
-        args: JSON.stringify(call.args),
-        ...(call.id === undefined ? {} : { id: call.id }),
-      })),
-    });
-    return new ChatGenerationChunk({ text, message: chunk, ...(generationInfo ? { generationInfo } : {}) });
-  });
-}
-
-/** Chunks as events, by LangChain's own bridge. */
-function bridge(chunks: readonly ChatGenerationChunk[]): AsyncIterable<StreamEvent> {
-  const replay = {
-    async *_streamResponseChunks() {
-      yield* chunks;
-    },
-  };
-  return BaseChatModel.prototype._streamChatModelEvents.call(replay as unknown as BaseChatModel, [], {} as never) as AsyncIterable<StreamEvent>;
-}
-

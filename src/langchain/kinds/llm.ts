@@ -1,7 +1,7 @@
 import type { BaseLLM } from "@langchain/core/language_models/llms";
 import { GenerationChunk, type LLMResult } from "@langchain/core/outputs";
 import { canonical, writeIdentity } from "../../core/key.ts";
-import type { Answer, Kind } from "../../core/layer.ts";
+import { opaque, type Answer, type Kind } from "../../core/layer.ts";
 import { deepCopy, estimateBytes, withoutSpentUsage } from "../messages.ts";
 import { completenessOf, finishReason, modelFields, modelName, named, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 
@@ -15,7 +15,7 @@ export interface LLMInput {
 
 export type LLMPart = LLMResult | GenerationChunk;
 
-export const llmKind: Kind<LLMInput, LLMPart> = {
+export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPart>({
   name: "llm",
 
   identity({ model, prompts, options }, own) {
@@ -32,7 +32,7 @@ export const llmKind: Kind<LLMInput, LLMPart> = {
     return mode === "invoke" ? [wholeOf(answer)] : chunksOf(answer.parts[0] as LLMResult);
   },
 
-  copy: copyPart,
+  packer: () => copyPart,
 
   reissuer: () => (part) => {
     const copy = copyPart(part);
@@ -47,13 +47,13 @@ export const llmKind: Kind<LLMInput, LLMPart> = {
 
   sizeOf: (answer) => estimateBytes(answer.parts),
 
-  usage(answer) {
-    const usage = answer.mode === "invoke" ? ((answer.parts[0] as LLMResult).llmOutput?.tokenUsage as Record<string, number> | undefined) : undefined;
+  usage(mode, parts) {
+    const usage = mode === "invoke" ? ((parts[0] as LLMResult).llmOutput?.tokenUsage as Record<string, number> | undefined) : undefined;
     return usage?.totalTokens === undefined ? undefined : { inputTokens: usage.promptTokens ?? 0, outputTokens: usage.completionTokens ?? 0 };
   },
 
   hasContent: (part) => !("text" in part) || part.text !== "",
-};
+});
 
 function copyPart(part: LLMPart): LLMPart {
   if (!("generations" in part)) return Object.assign(Object.create(Object.getPrototypeOf(part) as object), deepCopy({ ...part })) as GenerationChunk;

@@ -1,7 +1,7 @@
 import type { Document } from "@langchain/core/documents";
 import { canonical, writeIdentity, type IdentityFields } from "../../core/key.ts";
-import type { Kind } from "../../core/layer.ts";
-import { className, endpointText, opaqueIdentity } from "../identity.ts";
+import { opaque, type Kind } from "../../core/layer.ts";
+import { className, endpointText, hidden, opaqueIdentity } from "../identity.ts";
 import { deepCopy, estimateBytes } from "../messages.ts";
 import { modelName, named } from "../models.ts";
 
@@ -12,19 +12,19 @@ function plainKind<In, Part>(
   question: Kind<In, Part>["question"],
 ): Kind<In, Part> {
   const copy = (part: Part): Part => deepCopy(part);
-  return {
+  return opaque<In, Part, Part>({
     name,
     identity: (input, own) => writeIdentity([...who(input, own.id), ["question", own.key ?? canonical(question(input).asked)]]),
     question,
     convert: (answer) => answer.parts,
-    copy,
+    packer: () => copy,
     reissuer: () => copy,
     // A tool may answer with a generator of events: only its reader can tell where it ends.
     completeness: ({ parts: [whole] }) => (typeof whole === "object" && whole !== null && Symbol.asyncIterator in whole ? "partial" : "complete"),
     sizeOf: (answer) => estimateBytes(answer.parts),
     usage: () => undefined,
     hasContent: () => true,
-  };
+  });
 }
 
 /** Queries and documents are kept apart: some providers embed the same text differently. */
@@ -41,15 +41,22 @@ export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>(
 );
 
 const SECRET = /key|token|secret|password|credential/i;
+/** Objects that hold settings, by their names; those of the client are part of the endpoint. */
+const SETTINGS = /^(?!client).*(options|kwargs|params|config|settings|body|headers)$/i;
 
 /**
- * Embeddings show no parameters of their own accord. One that names its model counts by its class and all its plain fields
- * but secrets; any other is known by its instance alone.
+ * Embeddings show no parameters of their own accord. One that names its model counts by its class, all its plain fields
+ * but secrets, and its settings; any other is known by its instance alone.
  */
 function embeddingsText(embeddings: object, id: string | undefined): string {
   if (id !== undefined || modelName(embeddings) === undefined) return `${className(embeddings)} ${opaqueIdentity(embeddings, id)}`;
-  const plain = Object.entries(embeddings).filter(([name, value]) => !SECRET.test(name) && (typeof value !== "object" || value === null) && typeof value !== "function");
-  return `${className(embeddings)} ${canonical(Object.fromEntries(plain))}`;
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(embeddings)) {
+    if (typeof value === "object" && value !== null) {
+      if (SETTINGS.test(name)) shown[name] = hidden(value);
+    } else if (typeof value !== "function" && !SECRET.test(name)) shown[name] = value;
+  }
+  return `${className(embeddings)} ${canonical(shown)}`;
 }
 
 export interface RetrieverInput {

@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { CacheMissError } from "../../core/errors.ts";
 import type { CacheFacts, KindName } from "../../core/facts.ts";
 import type { Answer, Call, Layer, Next } from "../../core/layer.ts";
+import { collect } from "../../core/parts.ts";
 import type { MemoryEntry, MemoryStore } from "../../stores/memory.ts";
 import type { QuestionLog } from "./questions.ts";
 
@@ -45,17 +46,16 @@ export class MemoryCache implements Layer {
   handle(call: Call, next: Next): AsyncIterable<unknown> {
     const { status, key } = call.facts.cache as CacheFacts;
     if (status !== "miss" || key === undefined) return next(call);
-    call.kept = true;
-    return this.#passAndKeep(call, key, next);
-  }
-
-  async *#passAndKeep(call: Call, key: string, next: Next): AsyncGenerator<unknown> {
-    const parts: unknown[] = [];
-    for await (const part of next(call)) {
-      parts.push(part);
-      yield part;
-    }
-    this.#keep(call, key, { mode: call.mode, parts });
+    let pack: ((part: unknown) => unknown) | undefined;
+    return collect(
+      next(call),
+      (part) => {
+        // A follower's parts are snapshots already.
+        pack ??= call.facts.coalesced === "follower" ? (packed) => packed : call.kind.packer(call.mode);
+        return pack(part);
+      },
+      (parts) => this.#keep(call, key, { mode: call.mode, parts }),
+    );
   }
 
   #fresh(key: string): MemoryEntry | undefined {

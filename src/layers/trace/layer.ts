@@ -1,6 +1,7 @@
 import { context, type Context } from "@opentelemetry/api";
 import { errorFacts } from "../../core/facts.ts";
 import type { Call, Layer, Next } from "../../core/layer.ts";
+import { fromNext } from "../../core/parts.ts";
 import type { SpanTracer } from "./tracer.ts";
 
 /** Runs calls in the context of their span, so that what they start is shown below it. Absent while nobody records. */
@@ -15,14 +16,14 @@ export class TraceLayer implements Layer {
   handle(call: Call, next: Next): AsyncIterable<unknown> {
     if (!this.#tracer.active) return next(call);
     const ofRun = this.#tracer.contextOf(call.facts);
-    if (ofRun) return partsIn(ofRun, next(call));
+    if (ofRun) return partsIn(ofRun, () => next(call));
     return call.facts.kind === "embeddings" ? this.#ownSpan(call, next) : next(call);
   }
 
   async *#ownSpan(call: Call, next: Next): AsyncGenerator<unknown> {
     const span = this.#tracer.startCall(call.facts);
     try {
-      yield* partsIn(span.context, next(call));
+      yield* partsIn(span.context, () => next(call));
     } catch (error) {
       call.facts.error ??= errorFacts(error);
       throw error;
@@ -32,12 +33,11 @@ export class TraceLayer implements Layer {
   }
 }
 
-function partsIn(inside: Context, parts: AsyncIterable<unknown>): AsyncIterable<unknown> {
-  const iterator = context.with(inside, () => parts[Symbol.asyncIterator]());
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: () => context.with(inside, () => iterator.next()),
-      return: (value?: unknown) => (iterator.return ? context.with(inside, () => (iterator.return as NonNullable<typeof iterator.return>)(value)) : Promise.resolve({ done: true as const, value })),
-    }),
-  };
+/** The call is made, and each of its parts, in this context. */
+function partsIn(inside: Context, open: () => AsyncIterable<unknown>): AsyncIterable<unknown> {
+  const parts = context.with(inside, () => open()[Symbol.asyncIterator]());
+  return fromNext(
+    () => context.with(inside, () => parts.next()),
+    () => context.with(inside, () => parts.return?.()),
+  );
 }
