@@ -1,13 +1,15 @@
+import { rmSync } from "node:fs";
 import { defineConfig, type Options } from "tsup";
+
+const withTypes = process.env.NO_DTS === undefined;
+
+// Emptied here and once: two builds share the folder, and one's `clean` could remove what the other has just written.
+if (withTypes) rmSync("dist", { recursive: true, force: true });
 
 const shared: Options = {
   outDir: "dist",
   target: "node22",
   platform: "node",
-  sourcemap: true,
-  treeshake: true,
-  // A package imports its own public entry points by name, as any user does.
-  external: [/^langchain-perf/],
 };
 
 export default defineConfig([
@@ -15,13 +17,19 @@ export default defineConfig([
     ...shared,
     entry: { index: "src/index.ts", register: "src/register.ts", agent: "src/agent.ts", testing: "src/testing.ts" },
     format: ["esm", "cjs"],
-    dts: process.env.NO_DTS === undefined,
-    clean: true,
+    sourcemap: true,
+    // The entry points of a format share one copy of the code: classes, WeakMaps and registries must be the same in all of them.
+    splitting: true,
+    // Through rollup: without it, splitting CommonJS rewrites `?.` and `??` into helper functions.
+    treeshake: true,
+    dts: withTypes,
   },
   {
     ...shared,
     entry: { cli: "src/cli/main.ts", demo: "examples/demo/main.ts" },
     format: ["esm"],
-    dts: false,
+    splitting: false,
+    // They use the library as any user does, by its public entry points.
+    external: [/^langchain-perf/],
   },
 ]);

@@ -38,7 +38,7 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
     cache: read.layer("cache", resolveCache),
     coalesce: read.boolean("coalesce", false),
     trace: read.layer("trace", resolveTrace),
-    idleConsumerMs: read.layer("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
+    idleConsumerMs: read.group("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
     pricing: resolvePricing(read.raw("pricing")),
   }));
 }

@@ -11,7 +11,7 @@ import { inScope, rootScope, type RunConfig } from "./langchain/scope.ts";
 import { PerfCache } from "./layers/cache/admin.ts";
 import { MemoryCache } from "./layers/cache/memory.ts";
 import { QuestionLog } from "./layers/cache/questions.ts";
-import { keySpace, wantedBy, type ResolvedCache } from "./layers/cache/options.ts";
+import { keySpace, wantedBy, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
 import { Coalesce } from "./layers/coalesce.ts";
 import { TraceLayer } from "./layers/trace/layer.ts";
 import { runTracer, SpanTracer } from "./layers/trace/tracer.ts";
@@ -47,7 +47,10 @@ export interface Perf extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const MARK = Symbol.for("langchain-perf/perf@1");
+
 class LangChainPerf implements Perf, WrappingPerf {
+  readonly [MARK] = true;
   readonly name: string;
   readonly engine: Engine;
   readonly cache: PerfCache;
@@ -57,6 +60,9 @@ class LangChainPerf implements Perf, WrappingPerf {
   readonly #options: ResolvedOptions;
   readonly #window: StatsWindow;
   readonly #listeners = new Set<(facts: CallFacts) => void>();
+  readonly #forget = (keys: readonly string[]): void => {
+    for (const key of keys) this.cache.store.delete(key);
+  };
   closed = false;
 
   constructor(options: ResolvedOptions, clock: Clock) {
@@ -89,8 +95,25 @@ class LangChainPerf implements Perf, WrappingPerf {
   controlFor(config: RunConfig | undefined, outer: CallControl): CallControl {
     const wishes = config?.configurable?.perf;
     const control = wishes === undefined ? outer : resolveControl(wishes, outer);
-    const tenant = control.tenant ?? this.#options.cache?.tenant?.(control, config ?? {});
-    return tenant === control.tenant ? control : { ...control, ...(tenant === undefined ? {} : { tenant }) };
+    const tenantOf = this.#options.cache?.tenant;
+    if (!tenantOf || (control.tenant !== undefined && !control.tenantDerived)) return control;
+    const { tenant: outerTenant, tenantDerived: _derived, ...wished } = control;
+    const tenant = this.#tenantOf(tenantOf, wished, config) ?? outerTenant;
+    return tenant === outerTenant ? control : { ...control, tenant, tenantDerived: true };
+  }
+
+  /** A tenant function that fails yields no tenant, and so no shared entry. */
+  #tenantOf(tenantOf: NonNullable<CacheOptions["tenant"]>, control: CallControl, config: RunConfig | undefined): string | undefined {
+    try {
+      return tenantOf(control, config ?? {});
+    } catch (error) {
+      process.emitWarning(`langchain-perf: cache.tenant failed, and the call goes past the cache: ${String(error)}`);
+      return undefined;
+    }
+  }
+
+  get forget(): ((keys: readonly string[]) => void) | undefined {
+    return this.#options.cache && this.#forget;
   }
 
   within<T>(runId: string | undefined, work: () => T): T {
@@ -140,17 +163,26 @@ function layersOf(options: ResolvedOptions, cache: PerfCache, tracer: RunTracer,
   return [
     tracer instanceof SpanTracer && new TraceLayer(tracer),
     options.cache && memoryLayer(options.cache, cache, clock),
-    options.coalesce && new Coalesce(),
+    options.coalesce && coalesceLayer(cache),
   ].filter((layer) => layer !== undefined && layer !== false);
+}
+
+/** What was asked for before an invalidation must not answer who asks after it. */
+function coalesceLayer(cache: PerfCache): Layer {
+  const coalesce = new Coalesce();
+  cache.invalidations.onAdd = () => coalesce.retire();
+  return coalesce;
 }
 
 function memoryLayer(options: ResolvedCache, cache: PerfCache, clock: Clock): Layer {
   return new MemoryCache({
     store: cache.store,
     questions: cache.questions,
+    invalidations: cache.invalidations,
     clock,
     namespace: options.namespace,
     ttlOf: (kind) => options.kinds[kind]?.ttlMs ?? options.ttlMs,
+    covers: (kind) => options.kinds[kind] !== undefined,
     wanted: wantedBy(options),
   });
 }
@@ -164,7 +196,7 @@ export function createPerf(options: PerfOptions = { cache: true, coalesce: true,
   return new LangChainPerf(resolveOptions(options), systemClock);
 }
 
-/** Whether a value is a perf made by this copy of the package. */
+/** Whether a value is a perf, made by whichever copy of the package. */
 export function isPerf(value: unknown): value is Perf & WrappingPerf {
-  return value instanceof LangChainPerf;
+  return typeof value === "object" && value !== null && MARK in value;
 }

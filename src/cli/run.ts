@@ -1,15 +1,8 @@
 import { readFileSync } from "node:fs";
 import { cac, type CAC } from "cac";
 import { runSimulate, SIMULATE_OPTIONS } from "./simulate.ts";
+import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** Where a command writes to and hears the signals that end it. */
-export interface Terminal {
-  stdout(text: string): void;
-  stderr(text: string): void;
-  /** Aborts when the command should end. */
-  ended: AbortSignal;
-}
 
 /** What the demo's module exports; `main` gives the exit code. */
 interface Demo {

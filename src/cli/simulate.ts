@@ -1,5 +1,5 @@
 import { createSimulator, LATENCY_PROFILES, OptionError, type SimulatorOptions } from "langchain-perf/testing";
-import type { Terminal } from "./run.ts";
+import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
 const DEFAULT_PORT = 4010;

@@ -16,19 +16,25 @@ export interface CallControl {
   readonly tags?: readonly string[];
   /** Whose data this is: entries of one tenant are never seen by another. */
   readonly tenant?: string;
+  /** Set where `tenant` is the answer of the cache's `tenant` option and not a wish: a call below with a config of its own is asked about anew. @internal */
+  readonly tenantDerived?: boolean;
 }
 
 /** What a user writes as `configurable.perf`. */
-export type CallWishes = Partial<CallControl>;
+export type CallWishes = Partial<Omit<CallControl, "tenantDerived">>;
 
 export const NO_WISHES: CallControl = Object.freeze({ cache: "use" });
 
 /** Validates a call's wishes and lays them over those of the surrounding call. */
 export function resolveControl(wishes: unknown, outer: CallControl = NO_WISHES): CallControl {
-  return resolveWith("configurable.perf", wishes, (read) => ({
-    cache: read.oneOf("cache", CACHE_MODES, outer.cache),
-    ttlMs: read.number("ttlMs", { default: outer.ttlMs, min: 0 }),
-    tags: read.strings("tags") ?? outer.tags,
-    tenant: read.string("tenant", outer.tenant),
-  }));
+  return resolveWith("configurable.perf", wishes, (read) => {
+    const tenant = read.string("tenant", undefined);
+    return {
+      cache: read.oneOf("cache", CACHE_MODES, outer.cache),
+      ttlMs: read.number("ttlMs", { default: outer.ttlMs, min: 0 }),
+      tags: read.strings("tags") ?? outer.tags,
+      tenant: tenant ?? outer.tenant,
+      tenantDerived: tenant === undefined && outer.tenantDerived,
+    };
+  });
 }

@@ -1,9 +1,9 @@
 import { linkAbort, raceAbort } from "./abort.ts";
 import type { Clock } from "./clock.ts";
-import { DeadlineError } from "./errors.ts";
+import { CacheMissError, DeadlineError } from "./errors.ts";
 import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
-import { once } from "./parts.ts";
+import { last, once } from "./parts.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
 import { CallStream } from "./stream.ts";
 
@@ -38,6 +38,7 @@ export class Engine {
     const started = this.#options.clock.elapsed();
     const call = this.#begin(request as Request, "invoke", request.signal);
     try {
+      request.signal?.throwIfAborted();
       const answer = this.#answerNow(call);
       if (!answer) return this.#invokeThrough(request as Request, call, started) as Promise<Part>;
       const [whole] = call.kind.convert(answer, "invoke") as readonly unknown[];
@@ -67,6 +68,7 @@ export class Engine {
         call = this.#begin(request as Request, mode, abort.signal);
         this.#watch(stream);
         try {
+          abort.signal.throwIfAborted();
           hit = this.#answerNow(call);
         } catch (error) {
           return { abort, source: failing(error) };
@@ -94,35 +96,31 @@ export class Engine {
     return this.#open.size;
   }
 
-  async #invokeThrough(request: Request, call: EngineCall, started: number): Promise<unknown> {
-    try {
-      const through = request.released ? this.#invokeReleasable(request, call) : this.#last(call);
-      const whole = await through;
-      this.#finish(call, started, "invoke", [whole]);
-      const shaped = shaper(call, false)(whole);
-      if (call.facts.coalesced === "follower") await request.onShared?.(shaped);
-      return shaped;
-    } catch (error) {
-      this.#fail(call, started, error);
-      throw error;
-    }
+  #invokeThrough(request: Request, call: EngineCall, started: number): Promise<unknown> {
+    const through = request.released ? this.#invokeReleasable(request, call) : this.#whole(call);
+    return through.then(
+      (whole) => {
+        this.#finish(call, started, "invoke", [whole]);
+        if (call.facts.coalesced !== "follower") return whole;
+        const fresh = call.kind.reissuer("invoke", call.input)(whole);
+        const heard = request.onShared?.(fresh);
+        return heard ? heard.then(() => fresh) : fresh;
+      },
+      (error: unknown) => {
+        this.#fail(call, started, error);
+        throw error;
+      },
+    );
   }
 
   /** An `invoke` inside a stream ends with that stream, even if the model is deaf to its signal. */
-  async #invokeReleasable(request: Request, call: EngineCall): Promise<unknown> {
+  #invokeReleasable(request: Request, call: EngineCall): Promise<unknown> {
     const abort = linkAbort(request.signal, request.released);
-    try {
-      return await raceAbort(this.#last(call.withSignal(abort.signal)), abort.signal);
-    } finally {
-      abort.release();
-    }
+    return raceAbort(this.#whole(call.withSignal(abort.signal)), abort.signal).finally(() => abort.release());
   }
 
-  async #last(call: Call): Promise<unknown> {
-    if (this.#options.layers.length === 0) return call.backend.invoke(call);
-    let whole: unknown;
-    for await (const part of this.#run(call)) whole = part;
-    return whole;
+  #whole(call: Call): Promise<unknown> {
+    return this.#options.layers.length === 0 ? call.backend.invoke(call) : last(this.#run(call));
   }
 
   #answerNow(call: Call): Answer | undefined {
@@ -130,6 +128,8 @@ export class Engine {
       const answer = layer.immediate?.(call);
       if (answer) return answer;
     }
+    // Without a cache there is nothing to answer from.
+    if (call.control.cache === "only" && call.facts.cache === undefined) throw new CacheMissError(call.key);
     return undefined;
   }
 
@@ -153,6 +153,7 @@ export class Engine {
   #finish(call: EngineCall, started: number, mode: Mode, parts: readonly unknown[]): void {
     const usage = call.kind.usage(mode, parts);
     if (usage) call.facts.usage = usage;
+    if (call.answered && call.facts.cache?.key !== undefined) call.answered.push(call.facts.cache.key);
     this.#end(call, started);
   }
 

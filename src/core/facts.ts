@@ -63,6 +63,7 @@ export function nextCallId(): string {
 export function errorFacts(error: unknown): { code: string; message: string } {
   if (typeof error !== "object" || error === null) return { code: "UNKNOWN", message: String(error) };
   const { code, status, name, message } = error as { code?: unknown; status?: unknown; name?: unknown; message?: unknown };
-  const label = [code, status, name].find((candidate) => typeof candidate === "string" || typeof candidate === "number");
+  // A DOMException's code is a legacy number that says less than its name.
+  const label = [error instanceof DOMException ? name : code, status, name].find((candidate) => typeof candidate === "string" || typeof candidate === "number");
   return { code: String(label ?? "UNKNOWN"), message: String(message ?? error) };
 }

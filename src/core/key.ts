@@ -79,24 +79,33 @@ function canonicalItems(items: readonly unknown[], rename: Rename | undefined, k
   return `${text}]`;
 }
 
-function canonicalFields(value: Record<string, unknown>, rename: Rename | undefined): string {
+/** The fields of an object but some, which are no part of the question. */
+export function canonicalWithout(value: Record<string, unknown>, left: ReadonlySet<string>): string {
+  return canonicalFields(value, undefined, left);
+}
+
+function canonicalFields(value: Record<string, unknown>, rename: Rename | undefined, left?: ReadonlySet<string>): string {
   let text = "{";
-  for (const key of Object.keys(value).sort()) {
+  const present: string[] = [];
+  for (const key of Object.keys(value)) if (value[key] !== undefined && !left?.has(key)) present.push(key);
+  for (const key of present.sort()) {
     const field = value[key];
-    if (field !== undefined) text += `${key.length}:${key}${canonical(field, typeof field === "string" ? rename : undefined, key)}`;
+    text += `${key.length}:${key}${canonical(field, typeof field === "string" ? rename : undefined, key)}`;
   }
   return `${text}}`;
 }
 
-const instances = new WeakMap<object, number>();
-let lastInstance = 0;
+/** Shared by all copies of this package in the process: two objects must not get the same number from two of them. */
+const INSTANCES = Symbol.for("langchain-perf/instances@1");
+const shared = globalThis as { [INSTANCES]?: { readonly ids: WeakMap<object, number>; last: number } };
+const instances = (shared[INSTANCES] ??= { ids: new WeakMap(), last: 0 });
 
 /** A number for an object that lives as long as the object and is never given twice in this process. */
 export function instanceId(object: object): number {
-  let id = instances.get(object);
+  let id = instances.ids.get(object);
   if (id === undefined) {
-    id = ++lastInstance;
-    instances.set(object, id);
+    id = ++instances.last;
+    instances.ids.set(object, id);
   }
   return id;
 }

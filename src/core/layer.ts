@@ -41,6 +41,8 @@ export interface Call<In = unknown, Part = unknown> {
   readonly facts: CallFacts;
   /** Keys of the calls inside which this one was made: sharing one of them would wait for itself. */
   readonly held: readonly string[];
+  /** The snapshots of this call's parts, where a layer below makes them anyway; whole when the last part has come. */
+  snapshots: readonly unknown[] | undefined;
   /** The same call with another signal. */
   withSignal(signal: AbortSignal): Call<In, Part>;
 }

@@ -29,8 +29,8 @@ export class OptionReader {
     const value = this.#take(name);
     if (value === undefined) return range.default;
     if (typeof value !== "number" || Number.isNaN(value) || value < min || value > max || (integer && !Number.isInteger(value) && value !== Infinity)) {
-      const bounds = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
-      this.#refuse(name, `${integer ? "a whole number" : "a number"} ${bounds}`, value);
+      const bounds = max !== Infinity ? ` from ${min} to ${max}` : min === -Infinity ? "" : ` of at least ${min}`;
+      this.#refuse(name, `${integer ? "a whole number" : "a number"}${bounds}`, value);
     }
     return value;
   }
@@ -90,6 +90,12 @@ export class OptionReader {
       throw new OptionError(path, "true, false or an object of options", value);
     }
     return resolveWith(path, value === true ? {} : value, resolve);
+  }
+
+  /** Options that stand together under one name; absent gives `undefined`. */
+  group<T>(name: string, resolve: (reader: OptionReader) => T): T | undefined {
+    const value = this.#take(name);
+    return value === undefined ? undefined : resolveWith(this.#pathOf(name), value, resolve);
   }
 
   /** The value as it came; for options whose type the caller checks. */

@@ -13,13 +13,21 @@ export function once(ask: () => Promise<unknown>): AsyncIterable<unknown> {
   });
 }
 
-/** The same parts; `ended` hears of them all when the source has given its last, and not when it fails or is left. */
+/**
+ * The same parts; `ended` hears of them all when the source has given its last, and not when it fails or is left.
+ * What cannot be kept is not kept: a failure of `keep` or `ended` is a warning, and the parts go on.
+ */
 export function collect(parts: AsyncIterable<unknown>, keep: (part: unknown) => unknown, ended: (kept: unknown[]) => void): AsyncIterable<unknown> {
   const source = parts[Symbol.asyncIterator]();
-  const kept: unknown[] = [];
+  let kept: unknown[] | undefined = [];
   const hear = (result: IteratorResult<unknown>): IteratorResult<unknown> => {
-    if (result.done) ended(kept);
-    else kept.push(keep(result.value));
+    try {
+      if (!result.done) kept?.push(keep(result.value));
+      else if (kept) ended(kept);
+    } catch (error) {
+      kept = undefined;
+      process.emitWarning(`langchain-perf: an answer is not kept: ${String(error)}`);
+    }
     return result;
   };
   return fromNext(
@@ -28,22 +36,48 @@ export function collect(parts: AsyncIterable<unknown>, keep: (part: unknown) => 
   );
 }
 
-/** An iterable made of its `next`; it can be read once. */
-export function fromNext(next: () => Promise<IteratorResult<unknown>>, leave?: () => PromiseLike<unknown> | undefined | void): AsyncIterableIterator<unknown> {
-  return {
-    next,
-    async return(value?: unknown): Promise<IteratorResult<unknown>> {
-      await leave?.();
-      return { done: true, value };
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
+/** The last part, when there are no more. */
+export function last(parts: AsyncIterable<unknown>): Promise<unknown> {
+  const source = parts[Symbol.asyncIterator]();
+  let part: unknown;
+  const hear = (result: IteratorResult<unknown>): unknown => {
+    if (result.done) return part;
+    part = result.value;
+    return source.next().then(hear);
   };
+  return source.next().then(hear);
 }
 
-export const END: Promise<IteratorResult<unknown>> = Promise.resolve({ done: true, value: undefined });
+type Step = () => Promise<IteratorResult<unknown>>;
+type Leave = () => PromiseLike<unknown> | undefined | void;
 
-export function toResult(value: unknown): IteratorResult<unknown> {
+/** A class, because an object literal with these methods costs ten times as much to make. */
+class Parts implements AsyncIterableIterator<unknown> {
+  readonly next: Step;
+  readonly #leave: Leave | undefined;
+
+  constructor(next: Step, leave: Leave | undefined) {
+    this.next = next;
+    this.#leave = leave;
+  }
+
+  async return(value?: unknown): Promise<IteratorResult<unknown>> {
+    await this.#leave?.();
+    return { done: true, value };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+/** An iterable made of its `next`; it can be read once. */
+export function fromNext(next: Step, leave?: Leave): AsyncIterableIterator<unknown> {
+  return new Parts(next, leave);
+}
+
+const END: Promise<IteratorResult<unknown>> = Promise.resolve({ done: true, value: undefined });
+
+function toResult(value: unknown): IteratorResult<unknown> {
   return { done: false, value };
 }

@@ -10,13 +10,15 @@ export interface Request<In = unknown, Part = unknown> {
   readonly backend: Backend<In, Part>;
   readonly control: CallControl;
   /** The caller's own signal. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Aborts when the stream around this call is closed while it waits. */
-  readonly released?: AbortSignal;
+  readonly released?: AbortSignal | undefined;
   readonly held: readonly string[];
-  readonly runId?: string;
-  readonly parentRunId?: string;
-  readonly model?: string;
+  readonly runId?: string | undefined;
+  readonly parentRunId?: string | undefined;
+  readonly model?: string | undefined;
+  /** Collects the keys of answers that were given, so that they can be forgotten if the program refuses them. */
+  readonly answered?: string[] | undefined;
   /** Called when the caller has taken a streamed part, before it gets the next. */
   readonly afterPart?: (part: Part) => Promise<void> | void;
   /** Called with an `invoke`'s answer when another call paid for it: the model itself did not run for this caller. */
@@ -59,15 +61,30 @@ class Question {
     this.#read = true;
     const { control, kind, input } = this.#request;
     if (control.cache === "bypass") return;
+    try {
+      this.#compute(control, kind, input);
+    } catch (error) {
+      // Neither a key function of the user's own nor an argument that goes in circles may fail the call: it just shares nothing.
+      process.emitWarning(`langchain-perf: a ${kind.name} call has no key and shares nothing: ${String(error)}`);
+    }
+  }
+
+  #compute(control: CallControl, kind: Kind, input: unknown): void {
     const space = this.#space.spaceOf(control);
     if (space === undefined) return;
-    this.#identity = this.#space.identityOf(kind, input);
-    if (this.#identity !== undefined) this.#key = digest(`${space}${kind.name}:${this.#identity}`);
+    const identity = this.#space.identityOf(kind, input);
+    if (identity === undefined) return;
+    const prefix = `${space}${kind.name}:`;
+    const text = prefix + identity;
+    this.#key = digest(text);
+    // Hashing made one flat string of the many pieces; a slice of it lets the pieces go.
+    this.#identity = text.slice(prefix.length);
   }
 }
 
 /** The engine's own implementation of `Call`. */
 export class EngineCall implements Call {
+  snapshots: readonly unknown[] | undefined = undefined;
   readonly mode: Mode;
   readonly signal: AbortSignal | undefined;
   readonly facts: CallFacts;
@@ -102,6 +119,9 @@ export class EngineCall implements Call {
   }
   get identity(): string | undefined {
     return this.#question.identity;
+  }
+  get answered(): string[] | undefined {
+    return this.#request.answered;
   }
 
   withSignal(signal: AbortSignal): Call {

@@ -1,4 +1,4 @@
-import type { LinkedAbort } from "./abort.ts";
+import { ignore, type LinkedAbort } from "./abort.ts";
 
 /** A call under way: where its parts come from, and what ends it early. */
 export interface OpenCall {
@@ -72,10 +72,10 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
     await this.return();
   }
 
-  /** Ends a stream from outside; its reader gets `error` when it comes back. */
+  /** Ends a stream from outside; its reader gets `error` at once if it waits, or when it comes back. */
   expire(error: unknown): void {
     if (this.#ended) return;
-    this.#failure = { error };
+    if (!this.#rejectPending) this.#failure = { error };
     void this.#close(error);
   }
 
@@ -94,7 +94,7 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
         return fail(error);
       }
       const { source, abort } = this.#open;
-      if (abort.signal.aborted) return fail(abort.signal.reason);
+      if (abort.signal.aborted) return this.expire(abort.signal.reason);
       source.next().then((result) => {
         if (this.#rejectPending !== fail) return;
         this.#rejectPending = undefined;
@@ -111,7 +111,7 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
   #start(): OpenCall {
     const open = this.#hooks.open();
     const { signal } = open.abort;
-    signal.addEventListener("abort", () => this.#rejectPending?.(signal.reason), { once: true });
+    signal.addEventListener("abort", () => this.expire(signal.reason), { once: true });
     return open;
   }
 
@@ -123,11 +123,15 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
     return delivered;
   }
 
+  /** Tells everyone concerned. The source is waited for only where it is at rest: a part under way may never come. */
   async #close(reason: unknown): Promise<void> {
     if (this.#ended) return;
-    this.#open?.abort.abort(reason);
+    const rejectPending = this.#rejectPending;
     this.#end(reason);
-    await this.#open?.source.return?.();
+    this.#open?.abort.abort(reason);
+    rejectPending?.(reason);
+    const unwound = Promise.resolve(this.#open?.source.return?.()).catch(ignore);
+    if (!rejectPending) await unwound;
   }
 
   #end(error: unknown): void {

@@ -1,4 +1,4 @@
-import Module, { createRequire } from "node:module";
+import Module from "node:module";
 import { fileURLToPath } from "node:url";
 import { getCallSites } from "node:util";
 import { Runnable } from "@langchain/core/runnables";
@@ -85,7 +85,7 @@ function augmentCallingAgent(wrap: Wrap): void {
 function agentPrototype(index: string): object | undefined {
   const file = index.startsWith("file:") ? fileURLToPath(index) : index;
   try {
-    const { createAgent } = createRequire(file)(file) as { createAgent(options: object): object };
+    const { createAgent } = Module.createRequire(file)(file) as { createAgent(options: object): object };
     return Object.getPrototypeOf(createAgent({ model: "langchain-perf:none", tools: [] })) as object;
   } catch {
     // An agent without the method is a clear error where it is used; the program's own agent must not fail here.

@@ -56,6 +56,17 @@ function addTo(callbacks: unknown, handler: BaseCallbackHandler, replaced: (hand
   return manager;
 }
 
+/**
+ * LangGraph's `streamMode: "messages"` listens in the background. With answers as fast as hits it falls behind, and loses what
+ * it hears after its graph has ended: inside a scope it is waited for.
+ */
+export function awaitMessageStream(config: RunConfig | undefined): void {
+  const { callbacks } = config?.callbacks === undefined ? ((AsyncLocalStorageProviderSingleton.getRunnableConfig() ?? {}) as RunConfig) : config;
+  for (const handler of handlersOf(callbacks) as { name?: string; awaitHandlers?: boolean }[]) {
+    if (handler.name === "StreamMessagesHandler") handler.awaitHandlers = true;
+  }
+}
+
 /** The run around code that got no config, as LangChain itself knows it. */
 export function surroundingRunId(): string | undefined {
   const { callbacks } = (AsyncLocalStorageProviderSingleton.getRunnableConfig() ?? {}) as { callbacks?: { getParentRunId?(): string | undefined } };

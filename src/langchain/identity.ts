@@ -80,7 +80,11 @@ function numberIds(messages: readonly SeenMessage[], providerState: boolean): Re
     if (!providerState) continue;
     add(message.id);
     const { output } = message.response_metadata ?? {};
-    if (Array.isArray(output)) for (const item of output as { id?: unknown; call_id?: unknown }[]) add(item?.id), add(item?.call_id);
+    if (!Array.isArray(output)) continue;
+    for (const item of output as { id?: unknown; call_id?: unknown }[]) {
+      add(item?.id);
+      add(item?.call_id);
+    }
   }
   if (ids.size === 0) return undefined;
   return (key, value) => (ID_KEYS.has(key) ? ids.get(value) : undefined);

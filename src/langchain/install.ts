@@ -5,6 +5,7 @@ import { BaseRetriever } from "@langchain/core/retrievers";
 import { RunnableBinding, RunnableLambda, RunnableRetry } from "@langchain/core/runnables";
 import { StructuredTool } from "@langchain/core/tools";
 import { AsyncCaller } from "@langchain/core/utils/async_caller";
+import { IterableReadableStream } from "@langchain/core/utils/stream";
 import { VectorStore } from "@langchain/core/vectorstores";
 import { OptionError } from "../core/errors.ts";
 import { ensureLeaves, kindOf, patchCore } from "./patches.ts";
@@ -16,7 +17,7 @@ let seenModules = 0;
 export function install(): void {
   if (!installed) {
     installed = true;
-    patchCore({ BaseChatModel, BaseLLM, BaseRetriever, RunnableBinding, RunnableLambda, RunnableRetry, StructuredTool, AsyncCaller, VectorStore });
+    patchCore({ BaseChatModel, BaseLLM, BaseRetriever, RunnableBinding, RunnableLambda, RunnableRetry, StructuredTool, AsyncCaller, IterableReadableStream, VectorStore });
   }
   const { _cache: cache = {} } = Module as unknown as { _cache?: Record<string, { exports?: Record<string, unknown> }> };
   const files = Object.keys(cache);

@@ -29,7 +29,11 @@ export const LEAVES: Readonly<Record<Exclude<KindName, "chain">, Readonly<Record
       plainCall({ kind: retrieverKind, input: { retriever: self, query: args[0] as string } }, self, original, args, scope, args[1]),
   },
   tool: {
-    _call: (self, original, args, scope) => plainCall({ kind: toolKind, input: { tool: self, args: args[0], config: (args[2] as object | undefined) ?? {} } }, self, original, args, scope, args[1]),
+    _call: (self, original, args, scope) => {
+      const config = (args[2] ?? {}) as { signal?: AbortSignal };
+      const request = { kind: toolKind, input: { tool: self, args: args[0], config }, signal: config.signal };
+      return plainCall(request, self, original, args, scope, args[1]);
+    },
   },
 };
 
@@ -67,8 +71,7 @@ function modelRequest<In extends { options: ModelOptions; runManager: LLMRunMana
     stream: (call) =>
       leafIterator(scope, call, () => original.call(model, question, withSignal(options, call.signal), runManager && withoutTokens(runManager)) as AsyncIterator<Part>),
   };
-  const name = modelName(model);
-  return { ...requestOf(kind, input, backend, scope, runManager), ...(options.signal ? { signal: options.signal } : {}), ...(name === undefined ? {} : { model: name }) };
+  return requestOf(kind, input, backend, scope, { run: runManager, model: modelName(model), signal: options.signal });
 }
 
 /**
@@ -108,48 +111,65 @@ function embed(method: "embedQuery" | "embedDocuments"): Answer {
   return (self, original, args, scope) => {
     const name = modelName(self as ModelLike);
     const request = { kind: embeddingsKind, input: { embeddings: self, method, text: args[0] as string | string[] } };
-    return plainCall(name === undefined ? request : { ...request, model: name }, self, original, args, scope, { parentRunId: surroundingRunId() });
+    return plainCall({ ...request, model: name }, self, original, args, scope, { parentRunId: surroundingRunId() });
   };
 }
 
 function plainCall<In, Part>(
-  { kind, input, model }: { kind: Request<In, Part>["kind"]; input: In; model?: string },
+  { kind, input, model, signal }: { kind: Request<In, Part>["kind"]; input: In; model?: string | undefined; signal?: AbortSignal | undefined },
   self: object, original: Method, args: unknown[], scope: Scope, runManager: unknown,
 ): Promise<Part> {
   const backend: Backend<In, Part> = {
-    invoke: async (call) => (await inLeaf(scope, call, () => original.apply(self, args))) as Part,
+    // A tool that several wait for must not hear the signal of the first alone.
+    invoke: async (call) => (await inLeaf(scope, call, () => original.apply(self, call.facts.coalesced && kind.name === "tool" ? withConfigSignal(args, call.signal) : args))) as Part,
     stream: () => {
       throw new Error(`A ${kind.name} call has no stream.`);
     },
   };
-  const manager = runManager as { runId?: string; parentRunId?: string } | undefined;
-  return scope.perf.engine.invoke({ ...requestOf(kind, input, backend, scope, manager), ...(model === undefined ? {} : { model }) });
+  return scope.perf.engine.invoke(requestOf(kind, input, backend, scope, { run: runManager as RunIds | undefined, model, signal }));
+}
+
+function withConfigSignal([input, runManager, config]: unknown[], signal: AbortSignal | undefined): unknown[] {
+  return [input, runManager, { ...(config as object | undefined), signal }];
+}
+
+interface RunIds {
+  runId?: string | undefined;
+  parentRunId?: string | undefined;
 }
 
 function requestOf<In, Part>(
-  kind: Request<In, Part>["kind"], input: In, backend: Backend<In, Part>, scope: Scope, run: { runId?: string; parentRunId?: string } | undefined,
+  kind: Request<In, Part>["kind"], input: In, backend: Backend<In, Part>, scope: Scope,
+  { run, model, signal }: { run: RunIds | undefined; model: string | undefined; signal?: AbortSignal | undefined },
 ): Request<In, Part> {
   return {
-    kind, input, backend,
+    kind, input, backend, model, signal,
     control: scope.control,
     held: scope.leaf?.held ?? NONE,
-    ...(scope.released ? { released: scope.released } : {}),
-    ...(run?.runId === undefined ? {} : { runId: run.runId }),
-    ...(run?.parentRunId === undefined ? {} : { parentRunId: run.parentRunId }),
+    released: scope.released,
+    answered: scope.answered,
+    runId: run?.runId,
+    parentRunId: run?.parentRunId,
   };
 }
 
 const NONE: readonly string[] = [];
 
+type LeafCall = Pick<Call, "facts" | "key" | "signal"> & { readonly kind: { readonly name: KindName } };
+
+function sharedBy({ facts, key, signal }: LeafCall): { key: string; signal: AbortSignal | undefined } | undefined {
+  return facts.coalesced && key !== undefined ? { key, signal } : undefined;
+}
+
 /** Runs real work marked as a leaf, below the run's span. */
-function inLeaf<T>(scope: Scope, call: Pick<Call, "facts" | "key"> & { readonly kind: { readonly name: KindName } }, work: () => T): T {
-  const inside = leafScope(scope, call.kind.name, call.facts.coalesced ? call.key : undefined);
+function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T): T {
+  const inside = leafScope(scope, call.kind.name, sharedBy(call));
   return inScope(inside, () => scope.perf.within(call.facts.runId, work));
 }
 
 /** An async generator runs its body in the context of whoever asks for the next part: here always in the leaf's. */
-function leafIterator<Part>(scope: Scope, call: Pick<Call, "facts" | "key"> & { readonly kind: { readonly name: KindName } }, open: () => AsyncIterator<Part>): AsyncIterator<Part> {
-  const inside = leafScope(scope, call.kind.name, call.facts.coalesced ? call.key : undefined);
+function leafIterator<Part>(scope: Scope, call: LeafCall, open: () => AsyncIterator<Part>): AsyncIterator<Part> {
+  const inside = leafScope(scope, call.kind.name, sharedBy(call));
   const run = <T>(work: () => T): T => inScope(inside, () => scope.perf.within(call.facts.runId, work));
   const parts = run(open);
   return {

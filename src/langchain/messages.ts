@@ -39,7 +39,7 @@ const USAGE_KEYS = ["tokenUsage", "estimatedTokenUsage", "usage"] as const;
 export type FreshIds = Map<string, string>;
 
 /**
- * A deep copy of plain data and messages; other objects are kept as they are, since only their class knows how to copy them.
+ * A deep copy of plain data, messages and documents; other objects are kept as they are, since only their class knows how to copy them.
  * With `ids`, generated ids are exchanged on the way.
  */
 export function deepCopy<T>(value: T, ids?: FreshIds): T {
@@ -48,9 +48,24 @@ export function deepCopy<T>(value: T, ids?: FreshIds): T {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return copyFields(value as Record<string, unknown>, ids) as T;
   if (isMessage(value)) return copyMessage(value, ids) as T;
-  if (value instanceof Date) return new Date(value) as T;
-  if (ArrayBuffer.isView(value) && "slice" in value) return (value as unknown as Uint8Array).slice() as T;
+  if (isDocument(value)) return Object.assign(Object.create(prototype as object) as object, copyFields(value as unknown as Record<string, unknown>, ids)) as T;
+  // A Buffer's own slice would share its bytes.
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Uint8Array.prototype.slice.call(value) as T;
+  if (value instanceof Date || value instanceof Map || value instanceof Set || value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return cloned(value) as T;
   return value;
+}
+
+/** What holds something that cannot be cloned is kept as it is. */
+function cloned(value: object): object {
+  try {
+    return structuredClone(value);
+  } catch {
+    return value;
+  }
+}
+
+function isDocument(value: object): value is { pageContent: string; metadata: object } {
+  return "pageContent" in value && "metadata" in value;
 }
 
 function copyFields(value: Record<string, unknown>, ids: FreshIds | undefined): Record<string, unknown> {
@@ -69,13 +84,15 @@ export function isMessage(value: object): value is MessageLike {
   return "lc_kwargs" in value && "content" in value && "additional_kwargs" in value && "response_metadata" in value;
 }
 
+/** Copied apart, and never written to. */
+const CONSTANT: ReadonlySet<string> = new Set(["lc_kwargs", "lc_namespace"]);
+
 /** A message of the same class with fields of its own. */
 export function copyMessage<M extends MessageLike>(message: M, ids?: FreshIds): M {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(message) as object), message) as M & Record<string, unknown>;
-  for (const key in copy) {
-    if (!Object.hasOwn(copy, key)) continue;
+  for (const key of Object.keys(message)) {
     const field = copy[key];
-    if (typeof field === "object" && field !== null && key !== "lc_kwargs") (copy as Record<string, unknown>)[key] = deepCopy(field, ids);
+    if (typeof field === "object" && field !== null && !CONSTANT.has(key)) (copy as Record<string, unknown>)[key] = deepCopy(field, ids);
   }
   copy.lc_kwargs = copyKwargs(message, copy, ids);
   return copy;
@@ -145,7 +162,7 @@ export function zeroed<T>(value: T): T {
 const STRING_BYTES = 24;
 const OBJECT_BYTES = 56;
 /** What a message object costs beyond its fields: hidden class slots, empty arrays, `lc_kwargs`. Measured with `bench overhead`. */
-const MESSAGE_BYTES = 900;
+const MESSAGE_BYTES = 1_250;
 
 /** Bytes that plain data and messages take in memory, estimated. */
 export function estimateBytes(value: unknown): number {
@@ -157,8 +174,6 @@ export function estimateBytes(value: unknown): number {
     return value.reduce<number>((sum, item) => sum + 8 + estimateBytes(item), OBJECT_BYTES);
   }
   let bytes = isMessage(value) ? MESSAGE_BYTES : OBJECT_BYTES;
-  for (const key in value) {
-    if (key !== "lc_kwargs" && Object.hasOwn(value, key)) bytes += 8 + estimateBytes((value as Record<string, unknown>)[key]);
-  }
+  for (const key of Object.keys(value)) if (!CONSTANT.has(key)) bytes += 8 + estimateBytes((value as Record<string, unknown>)[key]);
   return bytes;
 }

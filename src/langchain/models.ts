@@ -1,4 +1,4 @@
-import { canonical, type IdentityFields } from "../core/key.ts";
+import { canonicalWithout, type IdentityFields } from "../core/key.ts";
 import type { Completeness, OwnIdentity } from "../core/layer.ts";
 import { className, endpointText, hidden, opaqueIdentity } from "./identity.ts";
 
@@ -49,6 +49,9 @@ function dependsOnProvider(params: Record<string, unknown>): boolean {
 const PROVIDER_STATE = ["previous_response_id", "conversation", "container", "web_search_options", "mcp_servers"] as const;
 const CLIENT_TOOLS = new Set(["function", "custom"]);
 
+/** How the answer travels, not what it is. */
+const TRANSPORT = new Set(["stream", "stream_options"]);
+
 /** Whether the model's class says what its answers depend on; LangChain's base classes say nothing. */
 function showsParameters(model: ModelLike): boolean {
   for (let owner: object | null = model; owner; owner = Object.getPrototypeOf(owner) as object | null) {
@@ -60,10 +63,9 @@ function showsParameters(model: ModelLike): boolean {
 /** Who is asked and with what parameters; `undefined` when the answer depends on more than the request shows. */
 export function modelFields(model: ModelLike, options: ModelOptions, own: OwnIdentity): IdentityFields | undefined {
   if (!showsParameters(model)) {
-    const asked = Object.fromEntries(Object.entries(options).filter(([name]) => !RUN_OPTIONS.has(name)));
-    return [["model", `${className(model)} ${opaqueIdentity(model, own.id)}`], ["parameters", canonical(asked)]];
+    return [["model", `${className(model)} ${opaqueIdentity(model, own.id)}`], ["parameters", canonicalWithout(options, RUN_OPTIONS)]];
   }
-  const { stream: _stream, stream_options: _streamOptions, ...params } = (model.invocationParams as (options: unknown) => Record<string, unknown>)(options);
+  const params = model.invocationParams?.(options) ?? {};
   // A key of the user's own is the user's word that the answer may be kept.
   if (own.key === undefined && dependsOnProvider(params)) return undefined;
   // Request options of the provider's SDK (headers, query) change the answer without being parameters.
@@ -72,15 +74,15 @@ export function modelFields(model: ModelLike, options: ModelOptions, own: OwnIde
   return [
     ["model", `${className(model)} ${model._llmType()}${version === undefined ? "" : ` ${String(version)}`}`],
     ["endpoint", endpointText(model) + extra],
-    ["parameters", canonical(params)],
+    ["parameters", canonicalWithout(params, TRANSPORT)],
   ];
 }
 
-const FILTERED = new Set(["content_filter", "safety", "refusal", "blocklist", "prohibited_content", "spii", "recitation", "guardrail_intervened"]);
-const PARTIAL = new Set(["failed", "cancelled", "in_progress", "queued", "error", "network_error", "pause_turn"]);
+const FILTERED = new Set(["content_filter", "safety", "refusal", "blocklist", "prohibited_content", "spii", "recitation", "guardrail_intervened", "content_filtered"]);
+const PARTIAL = new Set(["failed", "cancelled", "in_progress", "queued", "incomplete", "error", "network_error", "pause_turn", "malformed_function_call"]);
 const REASON_KEYS = ["finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason", "status"] as const;
 /** Providers that always say how an answer ended: from them, silence means that the connection was cut. */
-const OUTSPOKEN = /^(openai|azure_openai|anthropic|mistral|groq|deepseek|xai|together|fireworks|openrouter|bedrock|google|vertex|gemini)/i;
+const OUTSPOKEN = /(?:^|[_-])(?:openai|azure_openai|anthropic|mistral|groq|deepseek|xai|together|fireworks|openrouter|bedrock|google|vertex|gemini)/i;
 
 /** The first reason in `metadata` why an answer ended. */
 export function finishReason(metadata: Record<string, unknown> | undefined): string | undefined {
@@ -94,7 +96,16 @@ export function finishReason(metadata: Record<string, unknown> | undefined): str
   return undefined;
 }
 
-export function completenessOf(reason: string | undefined, model: ModelLike): Completeness {
+/** From the least complete on. */
+const RANKS: readonly Completeness[] = ["filtered", "partial", "unknown", "complete"];
+
+/** An answer is as complete as the least complete of its generations, each with its reason to end; without any it is partial. */
+export function completenessOf(reasons: readonly (string | undefined)[], model: ModelLike): Completeness {
+  if (reasons.length === 0) return "partial";
+  return RANKS[Math.min(...reasons.map((reason) => RANKS.indexOf(completenessFor(reason, model))))] as Completeness;
+}
+
+function completenessFor(reason: string | undefined, model: ModelLike): Completeness {
   if (reason === undefined) return OUTSPOKEN.test(model._llmType()) ? "partial" : "unknown";
   const word = reason.toLowerCase();
   if (FILTERED.has(word)) return "filtered";

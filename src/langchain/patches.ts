@@ -1,8 +1,9 @@
 import { AsyncResource } from "node:async_hooks";
 import type { KindName } from "../core/facts.ts";
-import { carriedScope, recarried, withoutWishes } from "./config.ts";
+import { awaitMessageStream, carriedScope, recarried, withoutWishes } from "./config.ts";
 import { interceptLeaf, LEAVES } from "./leaves.ts";
-import { currentScope, inScope, runScope, type RunConfig, type Scope } from "./scope.ts";
+import { generatorIn, isAsyncGenerator, scopedGenerator, scopedStreams } from "./streams.ts";
+import { changedScope, currentScope, inScope, runScope, type RunConfig, type Scope } from "./scope.ts";
 
 type Method = (this: object, ...args: unknown[]) => unknown;
 type LeafKind = Exclude<KindName, "chain">;
@@ -84,45 +85,30 @@ function scopeOfRun(config: RunConfig | undefined): Scope | undefined {
   const scope = carriedScope(config) ?? currentScope();
   if (!scope) return undefined;
   const control = config?.configurable ? scope.perf.controlFor(config, scope.control) : scope.control;
-  return runScope(control === scope.control ? scope : { ...scope, control });
+  return runScope(control === scope.control ? scope : changedScope(scope, { control }));
 }
 
 /** A trampoline: patched on LangChain's base class, it sees to the concrete class and enters the run's scope. */
-function trampoline(original: Method, configAt: number): Method {
+function trampoline(original: Method, method: string, configAt: number): Method {
+  const asksModel = method === "generate" || method === "_streamIterator";
   return function (this: object, ...args: unknown[]): unknown {
     const config = args[configAt] as RunConfig | undefined;
-    const scope = scopeOfRun(config);
+    let scope: Scope | undefined;
+    try {
+      scope = scopeOfRun(config);
+    } catch (error) {
+      // What would have been a promise stays one.
+      if (method.startsWith("_stream") || method === "streamEvents") throw error;
+      return Promise.reject(error);
+    }
     if (!scope) return original.apply(this, args);
     ensureLeaves(this);
+    if (asksModel) awaitMessageStream(config);
     if (config?.configurable?.perf !== undefined) args[configAt] = withoutWishes(config);
     if (scope === currentScope()) return original.apply(this, args);
     const result = inScope(scope, () => original.apply(this, args));
     return isAsyncGenerator(result) ? scopedGenerator(result, scope) : result;
   };
-}
-
-export function isAsyncGenerator(value: unknown): value is AsyncGenerator {
-  return typeof value === "object" && value !== null && Object.prototype.toString.call(value) === "[object AsyncGenerator]";
-}
-
-/** The same generator, its body always run inside `scope`. */
-export function scopedGenerator<T>(generator: AsyncGenerator<T>, scope: Scope): AsyncGenerator<T> {
-  return generatorIn(generator, (work) => inScope(scope, work));
-}
-
-function generatorIn<T>(generator: AsyncGenerator<T>, run: <R>(work: () => R) => R): AsyncGenerator<T> {
-  return asGenerator({
-    next: () => run(() => generator.next()),
-    return: (value) => run(() => generator.return(value)),
-    throw: (error) => run(() => generator.throw(error)),
-  });
-}
-
-const GENERATOR = Object.getPrototypeOf(async function* () {}).prototype as object;
-
-/** To whoever looks, an async generator like any other. */
-export function asGenerator<T>(methods: Pick<AsyncGenerator<T>, "next" | "return" | "throw">): AsyncGenerator<T> {
-  return Object.assign(Object.create(GENERATOR) as AsyncGenerator<T>, methods);
 }
 
 /** LangChain's base classes that are patched, by the name under which core exports them: method → position of its config. */
@@ -144,10 +130,11 @@ export function patchCore(exports: Readonly<Record<string, unknown>>): void {
     const prototype = prototypeOf(exports[name]);
     if (!prototype) continue;
     registry.bases.add(prototype);
-    for (const [method, configAt] of Object.entries(methods)) patchOnce(prototype, method, (original) => trampoline(original, configAt));
+    for (const [method, configAt] of Object.entries(methods)) patchOnce(prototype, method, (original) => trampoline(original, method, configAt));
   }
   patchLambda(prototypeOf(exports.RunnableLambda));
   patchRetry(prototypeOf(exports.RunnableRetry), prototypeOf(exports.RunnableBinding));
+  if (typeof exports.IterableReadableStream === "function") patchOnce(exports.IterableReadableStream, "fromAsyncGenerator", scopedStreams);
   const caller = prototypeOf(exports.AsyncCaller);
   if (caller) patchOnce(caller, "callWithRetries", bindQueued);
 }
@@ -191,7 +178,7 @@ function patchRetry(retry: object | undefined, binding: object | undefined): voi
       const scope = currentScope();
       const config = Array.isArray(args[1]) ? (args[1][0] as unknown) : args[1];
       if (!scope || !config || !laterAttempts.has(config as object) || scope.control.cache !== "use") return original.apply(this, args);
-      const again: Scope = { ...scope, control: { ...scope.control, cache: "refresh" } };
+      const again = changedScope(scope, { control: { ...scope.control, cache: "refresh" } });
       args[1] = Array.isArray(args[1]) ? args[1].map((one: RunConfig) => recarried(one, again)) : recarried(config as RunConfig, again);
       return inScope(again, () => original.apply(this, args));
     });

@@ -4,13 +4,16 @@ import { OptionError } from "../core/errors.ts";
 import { withHandler, withoutWishes } from "./config.ts";
 import { PerfCallbackHandler, type RunSink } from "./handler.ts";
 import { prepare } from "./install.ts";
-import { asGenerator, isAsyncGenerator, kindOf, scopedGenerator } from "./patches.ts";
-import { currentScope, inScope, rootScope, type PerfRuntime, type RunConfig, type Scope } from "./scope.ts";
+import { kindOf } from "./patches.ts";
+import { isAsyncGenerator, keptGenerator, keptStream, type StreamKeeper } from "./streams.ts";
+import { changedScope, currentScope, inScope, rootScope, type PerfRuntime, type RunConfig, type Scope } from "./scope.ts";
 
 /** What a wrapped object needs of its perf. */
 export interface WrappingPerf extends PerfRuntime, RunSink {
   /** Whether somebody wants to know of every run of the tree: spans are recorded, or calls are listened to. */
   readonly observing: boolean;
+  /** Drops answers from the cache; absent where there is none. */
+  readonly forget: ((keys: readonly string[]) => void) | undefined;
 }
 
 /** Methods that run something, and where their config stands. */
@@ -28,7 +31,10 @@ interface Wrapped<P extends WrappingPerf> {
   readonly perf: P;
 }
 
-const wrapped = new WeakMap<object, Wrapped<WrappingPerf>>();
+// Shared by all copies of this package in the process: what one has wrapped, another must not wrap around.
+const WRAPPED = Symbol.for("langchain-perf/wrapped@1");
+const shared = globalThis as { [WRAPPED]?: WeakMap<object, Wrapped<WrappingPerf>> };
+const wrapped = (shared[WRAPPED] ??= new WeakMap<object, Wrapped<WrappingPerf>>());
 
 /** The perf behind a wrapped object. */
 export function perfBehind(object: object): WrappingPerf | undefined {
@@ -102,34 +108,38 @@ function rewrap(value: unknown, perf: WrappingPerf): unknown {
 }
 
 function scopedMethod(method: Method, name: string, proxy: () => object, target: object, perf: WrappingPerf): Method {
+  const configAt = Object.hasOwn(RUNS, name) ? RUNS[name] : undefined;
+  const plain = PLAIN.has(name);
+  const streams = STREAMS.has(name);
   return function (this: unknown, ...args: unknown[]): unknown {
     const self = this === proxy() ? target : this;
-    const configAt = Object.hasOwn(RUNS, name) ? RUNS[name] : undefined;
-    const release = STREAMS.has(name) ? new AbortController() : undefined;
+    const release = streams ? new AbortController() : undefined;
     let scope: Scope | undefined;
     try {
-      scope = enter(perf, configAt, args, release?.signal);
+      scope = enter(perf, configAt, args, { released: release?.signal, answered: perf.forget && configAt !== undefined ? [] : undefined });
     } catch (error) {
       // What would have been a promise stays one.
-      if (PLAIN.has(name) || name === "stream") return Promise.reject(error);
+      if (plain || name === "stream") return Promise.reject(error);
       throw error;
     }
     if (!scope) return method.apply(self, args);
     const result = inScope(scope, () => method.apply(self, args));
-    return PLAIN.has(name) ? result : scopedResult(result, { scope, perf, release });
+    const entered = new Entered(scope, perf, release);
+    if (perf.forget && result instanceof Promise) result.catch((error: unknown) => entered.failed(error));
+    return plain ? result : scopedResult(result, entered);
   };
 }
 
 /** The scope of a run that starts at a wrapped object; moves the caller's wishes out of the config into it. */
-function enter(perf: WrappingPerf, configAt: number | undefined, args: unknown[], released: AbortSignal | undefined): Scope | undefined {
+function enter(perf: WrappingPerf, configAt: number | undefined, args: unknown[], run: Parameters<typeof rootScope>[2]): Scope | undefined {
   const given = configAt === undefined ? undefined : args[configAt];
   const several = Array.isArray(given);
   const outer = outerControl(perf);
   const control = several ? outer : perf.controlFor(given as RunConfig | undefined, outer);
-  const scope = rootScope(perf, control, released);
+  const scope = rootScope(perf, control, run);
   if (!scope || configAt === undefined) return scope;
   if (several) {
-    args[configAt] = given.map((config: RunConfig | undefined) => ownConfig(perf, config, { ...scope, control: perf.controlFor(config, outer) }));
+    args[configAt] = given.map((config: RunConfig | undefined) => ownConfig(perf, config, changedScope(scope, { control: perf.controlFor(config, outer) })));
   } else {
     const config = ownConfig(perf, given as RunConfig | undefined, scope);
     if (config !== given) args[configAt] = config;
@@ -146,69 +156,33 @@ function outerControl(perf: WrappingPerf): CallControl {
 /** The config of one run: without our wishes, and with a handler where runs are observed or wishes must survive a lost context. */
 function ownConfig(perf: WrappingPerf, config: RunConfig | undefined, scope: Scope): RunConfig | undefined {
   const own = withoutWishes(config);
-  const isOurs = (handler: unknown): boolean => handler instanceof PerfCallbackHandler && handler.sink === perf;
+  const isOurs = (handler: unknown): boolean => (handler as Partial<PerfCallbackHandler>).sink === perf;
   if (!perf.observing && scope.control === NO_WISHES) return own;
   return withHandler(own, new PerfCallbackHandler(perf, scope), isOurs);
 }
 
-interface Entered {
+/** A root run that has been entered. */
+class Entered implements StreamKeeper {
   readonly scope: Scope;
   readonly perf: WrappingPerf;
   readonly release: AbortController | undefined;
+
+  constructor(scope: Scope, perf: WrappingPerf, release: AbortController | undefined) {
+    this.scope = scope;
+    this.perf = perf;
+    this.release = release;
+  }
+
+  /** What the program could not use must not answer it the next time. */
+  failed(error: unknown): void {
+    if ((error as { lc_error_code?: unknown } | undefined)?.lc_error_code === "OUTPUT_PARSING_FAILURE") this.perf.forget?.(this.scope.answered ?? []);
+  }
 }
 
 function scopedResult(result: unknown, entered: Entered): unknown {
   if (result instanceof Promise) return result.then((value) => scopedResult(value, entered));
   if (typeof result !== "object" || result === null) return result;
-  if (result instanceof ReadableStream) return scopedStream(result, entered);
-  if (isAsyncGenerator(result)) return releasable(result, entered);
+  if (result instanceof ReadableStream) return keptStream(result, entered.scope, entered);
+  if (isAsyncGenerator(result)) return keptGenerator(result, entered.scope, () => entered);
   return rewrap(result, entered.perf);
-}
-
-/** A stream of the same class, with the same fields, whose every part is made inside the scope. */
-function scopedStream(stream: ReadableStream, entered: Entered): ReadableStream {
-  const { fromAsyncGenerator } = stream.constructor as unknown as { fromAsyncGenerator?: (generator: AsyncGenerator) => ReadableStream };
-  const parts = releasable(partsOf(stream), entered);
-  const scoped = fromAsyncGenerator ? fromAsyncGenerator.call(stream.constructor, parts) : (ReadableStream.from(parts) as ReadableStream);
-  // LangGraph's subclass inherits a factory that makes the base class.
-  if (scoped.constructor !== stream.constructor) Object.setPrototypeOf(scoped, Object.getPrototypeOf(stream) as object);
-  for (const [field, value] of Object.entries(stream)) if (field !== "reader") (scoped as unknown as Record<string, unknown>)[field] = value;
-  return scoped;
-}
-
-function partsOf(stream: ReadableStream): AsyncGenerator {
-  const reader = stream.getReader();
-  return asGenerator({
-    next: () => reader.read() as Promise<IteratorResult<unknown>>,
-    return: (value) => reader.cancel(value).then(() => ({ done: true, value: undefined })),
-    throw: (error) => reader.cancel(error).then(() => Promise.reject(error)),
-  });
-}
-
-/**
- * The generator in its scope. LangChain's generators queue a `return()` behind a part that may never come; here it first
- * releases the calls that wait, so that what they hold is free at once.
- */
-function releasable(generator: AsyncGenerator, { scope, release }: Entered): AsyncGenerator {
-  const parts = scopedGenerator(generator, scope);
-  let pending = 0;
-  const onEnd = (): void => {
-    pending -= 1;
-  };
-  return asGenerator({
-    next: () => {
-      pending += 1;
-      const part = parts.next();
-      part.then(onEnd, onEnd);
-      return part;
-    },
-    return: (value) => {
-      if (pending > 0) release?.abort(new DOMException("The consumer closed the stream.", "AbortError"));
-      return parts.return(value);
-    },
-    throw: (error) => {
-      if (pending > 0) release?.abort(error);
-      return parts.throw(error);
-    },
-  });
 }

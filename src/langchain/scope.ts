@@ -36,6 +36,8 @@ export interface Scope {
   readonly leaf: LeafMark | undefined;
   /** Aborts when the root stream of this scope is closed while it waits. */
   readonly released: AbortSignal | undefined;
+  /** Keys of the answers that the root run has had so far. */
+  readonly answered: string[] | undefined;
 }
 
 const STORAGE = Symbol.for("langchain-perf/scope@1");
@@ -47,8 +49,10 @@ function isOff(): boolean {
   return process.env.LANGCHAIN_PERF === "off";
 }
 
+/** The scope around the code that runs now; one whose perf was closed meanwhile is none. */
 export function currentScope(): Scope | undefined {
-  return storage.getStore();
+  const scope = storage.getStore();
+  return scope?.perf.closed ? undefined : scope;
 }
 
 /** Runs `work` inside `scope`. */
@@ -57,21 +61,61 @@ export function inScope<T>(scope: Scope, work: () => T): T {
 }
 
 /** A scope at the top of a program, or `undefined` when everything is switched off. */
-export function rootScope(perf: PerfRuntime, control: CallControl, released?: AbortSignal): Scope | undefined {
+export function rootScope(perf: PerfRuntime, control: CallControl, run: { released?: AbortSignal | undefined; answered?: string[] | undefined } = {}): Scope | undefined {
   if (perf.closed || isOff()) return undefined;
   const outer = currentScope();
   // Keys held further out stay held: the outer call still waits for them.
   const leaf = outer?.leaf && outer.perf === perf ? { kind: undefined, held: outer.leaf.held } : undefined;
-  return { perf, control, leaf, released: released ?? outer?.released };
+  return { perf, control, leaf, released: run.released ?? outer?.released, answered: run.answered };
 }
 
-/** The scope of the real work of a call of this kind. */
-export function leafScope(scope: Scope, kind: KindName, key: string | undefined): Scope {
-  const held = scope.leaf?.held ?? [];
-  return { ...scope, leaf: { kind, held: key === undefined ? held : [...held, key] } };
+/**
+ * The scope of the real work of a call of this kind.
+ * @param shared set when others may wait for this call too: what it starts then ends with the last of them, not with the first one's stream
+ */
+export function leafScope(scope: Scope, kind: KindName, shared: { readonly key: string; readonly signal: AbortSignal | undefined } | undefined): Scope {
+  const held = scope.leaf?.held ?? NOTHING_HELD;
+  return shared ? new LeafScope(scope, { kind, held: [...held, shared.key] }, shared.signal) : new LeafScope(scope, { kind, held }, scope.released);
+}
+
+/** The same scope with changes. */
+export function changedScope(scope: Scope, changes: Partial<Scope>): Scope {
+  const { perf, control, leaf, released, answered } = scope;
+  return { perf, control, leaf, released, answered, ...changes };
 }
 
 /** The scope of a run that starts inside a leaf: calls in it are seen again. */
 export function runScope(scope: Scope): Scope {
-  return scope.leaf?.kind === undefined ? scope : { ...scope, leaf: { kind: undefined, held: scope.leaf.held } };
+  return scope.leaf?.kind === undefined ? scope : changedScope(scope, { leaf: { kind: undefined, held: scope.leaf.held } });
+}
+
+const NOTHING_HELD: readonly string[] = [];
+const refs = new WeakMap<PerfRuntime, WeakRef<PerfRuntime>>();
+/** Stands for a perf that nobody holds any more. */
+const gone = { closed: true } as PerfRuntime;
+
+/**
+ * Inside a leaf connections are opened, and a connection that is kept alive keeps the scope in which it was opened: this one
+ * does not keep its perf, with all its cache. While the call lasts, the engine that waits for it does.
+ */
+class LeafScope implements Scope {
+  readonly control: CallControl;
+  readonly leaf: LeafMark;
+  readonly released: AbortSignal | undefined;
+  readonly answered: string[] | undefined;
+  readonly #perf: WeakRef<PerfRuntime>;
+
+  constructor({ perf, control, answered }: Scope, leaf: LeafMark, released: AbortSignal | undefined) {
+    let ref = refs.get(perf);
+    if (!ref) refs.set(perf, (ref = new WeakRef(perf)));
+    this.#perf = ref;
+    this.control = control;
+    this.leaf = leaf;
+    this.released = released;
+    this.answered = answered;
+  }
+
+  get perf(): PerfRuntime {
+    return this.#perf.deref() ?? gone;
+  }
 }

@@ -1,22 +1,29 @@
-import { linkAbort, type LinkedAbort } from "../core/abort.ts";
+import { ignore, linkAbort, type LinkedAbort } from "../core/abort.ts";
 import type { Call, Layer, Next } from "../core/layer.ts";
-import { END, fromNext, toResult } from "../core/parts.ts";
+import { fromNext } from "../core/parts.ts";
 
-/** One reader of a flight: `wake` is set while it waits. */
+/** One reader of a flight, and where it stands. */
 interface Reader {
-  wake?: () => void;
+  readonly parts: readonly unknown[];
+  readonly signal: AbortSignal | undefined;
+  readonly onAbort: () => void;
+  at: number;
+  /** Set while the reader waits for a part. */
+  waiting: { resolve(result: IteratorResult<unknown>): void; reject(error: unknown): void } | undefined;
 }
 
 /** An upstream call that is under way, and everything that it gave so far. */
 class Flight {
   readonly leader: Call;
   /** Snapshots of all parts, for those who join; the leader has the originals. */
-  readonly #kept: unknown[] = [];
+  readonly kept: unknown[] = [];
   readonly #originals: unknown[] = [];
   readonly #abort: LinkedAbort = linkAbort();
   readonly #readers = new Set<Reader>();
   readonly #landed: () => void;
+  #source: AsyncIterator<unknown> | undefined;
   #end: { error?: unknown } | undefined;
+  #followed = false;
 
   /** @param landed called when the flight can no longer be joined */
   constructor(leader: Call, landed: () => void) {
@@ -25,22 +32,33 @@ class Flight {
   }
 
   /** Reads the upstream call to its end at its own pace; errors go to the readers. */
-  async fly(next: Next): Promise<void> {
-    let end: { error?: unknown } = {};
+  fly(next: Next): void {
     const { kind, mode } = this.leader;
-    const pack = kind.packer(mode);
+    const pack = orItself(kind.packer(mode));
+    const failed = (error: unknown): void => this.#land({ error });
+    const hear = (result: IteratorResult<unknown>): void => {
+      if (result.done) return this.#land({});
+      if (this.#abort.signal.aborted) return;
+      // The one part of an `invoke` comes last: nobody can join after it, and for the leader alone no snapshot is needed.
+      if (mode === "invoke") this.#landed();
+      if (mode !== "invoke" || this.#followed) this.kept.push(pack(result.value));
+      this.#originals.push(result.value);
+      this.#feedAll();
+      pull();
+    };
+    const pull = (): void => void this.#source?.next().then(hear).catch(failed);
     try {
-      for await (const part of next(this.leader.withSignal(this.#abort.signal))) {
-        this.#kept.push(pack(part));
-        this.#originals.push(part);
-        this.#wakeAll();
-      }
+      this.#source = next(this.leader.withSignal(this.#abort.signal))[Symbol.asyncIterator]();
+      pull();
     } catch (error) {
-      end = { error };
+      failed(error);
     }
+  }
+
+  #land(end: { error?: unknown }): void {
     this.#end = end;
     this.#landed();
-    this.#wakeAll();
+    this.#feedAll();
   }
 
   /** The originals, for the call that pays. */
@@ -50,38 +68,55 @@ class Flight {
 
   /** Snapshots of every part from the first on, for a call that shares. */
   follow(signal: AbortSignal | undefined): AsyncIterable<unknown> {
-    return this.#read(this.#kept, signal);
+    this.#followed = true;
+    return this.#read(this.kept, signal);
   }
 
   /** Each reader at its own pace; the last one to leave aborts the upstream call. */
   #read(parts: readonly unknown[], signal: AbortSignal | undefined): AsyncIterable<unknown> {
-    const reader: Reader = {};
-    const onAbort = (): void => reader.wake?.();
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const reader: Reader = { parts, signal, at: 0, waiting: undefined, onAbort: () => this.#feed(reader) };
+    signal?.addEventListener("abort", reader.onAbort, { once: true });
     this.#readers.add(reader);
-    const leave = (): void => {
-      signal?.removeEventListener("abort", onAbort);
+    return fromNext(
+      () =>
+        new Promise((resolve, reject) => {
+          reader.waiting = { resolve, reject };
+          this.#feed(reader);
+        }),
+      () => this.#leave(reader),
+    );
+  }
+
+  /** Gives a waiting reader what there is for it: a part, the end, or its own abort. */
+  #feed(reader: Reader): void {
+    const { waiting, signal, parts } = reader;
+    if (!waiting) return;
+    const aborted = signal?.aborted === true;
+    if (!aborted && reader.at < parts.length) {
+      reader.waiting = undefined;
+      waiting.resolve({ done: false, value: parts[reader.at++] });
+    } else if (aborted || this.#end) {
+      reader.waiting = undefined;
       this.#leave(reader);
-    };
-    let at = 0;
-    const next = (): Promise<IteratorResult<unknown>> => {
-      if (signal?.aborted) return leave(), Promise.reject(signal.reason);
-      if (at < parts.length) return Promise.resolve(toResult(parts[at++]));
-      if (!this.#end) return new Promise<void>((resolve) => (reader.wake = resolve)).then(next);
-      leave();
-      return "error" in this.#end ? Promise.reject(this.#end.error) : END;
-    };
-    return fromNext(next, leave);
+      if (aborted) waiting.reject(signal.reason);
+      else if (this.#end && "error" in this.#end) waiting.reject(this.#end.error);
+      else waiting.resolve({ done: true, value: undefined });
+    }
+  }
+
+  #feedAll(): void {
+    for (const reader of this.#readers) this.#feed(reader);
   }
 
   #leave(reader: Reader): void {
-    if (!this.#readers.delete(reader) || this.#readers.size > 0 || this.#end) return;
+    const { signal, onAbort } = reader;
+    if (!this.#readers.delete(reader)) return;
+    signal?.removeEventListener("abort", onAbort);
+    if (this.#readers.size > 0 || this.#end) return;
     this.#landed();
-    this.#abort.abort(new DOMException("Every caller of this shared call has gone.", "AbortError"));
-  }
-
-  #wakeAll(): void {
-    for (const reader of this.#readers) reader.wake?.();
+    this.#abort.abort(signal?.aborted ? signal.reason : new DOMException("Every caller of this shared call has gone.", "AbortError"));
+    // For an upstream that does not hear its signal.
+    Promise.resolve(this.#source?.return?.()).catch(ignore);
   }
 }
 
@@ -93,6 +128,11 @@ export class Coalesce implements Layer {
   /** Upstream calls under way that can be joined. */
   get size(): number {
     return this.#flights.size;
+  }
+
+  /** Lets nobody join the calls that are under way now: what they bring is out of date. */
+  retire(): void {
+    this.#flights.clear();
   }
 
   handle(call: Call, next: Next): AsyncIterable<unknown> {
@@ -108,10 +148,22 @@ export class Coalesce implements Layer {
     });
     this.#flights.set(key, flight);
     call.facts.coalesced = "leader";
+    if (call.mode !== "invoke") call.snapshots = flight.kept;
     const parts = flight.lead(call.signal);
-    void flight.fly(next);
+    flight.fly(next);
     return parts;
   }
+}
+
+/** What cannot be copied is shared as it is: that is no reason to fail anybody's call. */
+function orItself(pack: (part: unknown) => unknown): (part: unknown) => unknown {
+  return (part) => {
+    try {
+      return pack(part);
+    } catch {
+      return part;
+    }
+  };
 }
 
 /** A refresh wants an answer from upstream, so it shares with other refreshes alone. */

@@ -12,8 +12,8 @@ export interface MemoryEntry {
   /** The call whose upstream answer this is. */
   readonly writer: string;
   readonly namespace: string;
-  readonly tenant?: string;
-  readonly tags?: readonly string[];
+  readonly tenant: string | undefined;
+  readonly tags: readonly string[] | undefined;
 }
 
 /** The port that the memory tier of the cache is reached through: synchronous, so that a hit costs no promise. */
@@ -41,12 +41,12 @@ export interface MemoryStoreOptions {
 /** A least-recently-used memory tier, sized by bytes. */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const { maxBytes = 64 * 1024 * 1024, maxEntries = Infinity, maxEntryBytes = Math.ceil(maxBytes / 16) } = options;
+  const largest = Math.min(maxEntryBytes, maxBytes);
   let evictions = 0;
   const cache = new LRUCache<string, MemoryEntry>({
-    maxSize: maxBytes,
+    // lru-cache takes no Infinity.
+    maxSize: Math.min(maxBytes, Number.MAX_SAFE_INTEGER),
     ...(Number.isFinite(maxEntries) ? { max: maxEntries } : {}),
-    maxEntrySize: maxEntryBytes,
-    sizeCalculation: (entry) => entry.sizeBytes,
     dispose: (_entry, _key, reason) => {
       if (reason === "evict") evictions += 1;
     },
@@ -54,8 +54,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   return {
     get: (key) => cache.get(key),
     set: (key, entry) => {
-      cache.set(key, entry);
-      return cache.has(key);
+      if (entry.sizeBytes > largest) return cache.delete(key), false;
+      cache.set(key, entry, { size: entry.sizeBytes });
+      return true;
     },
     delete: (key) => cache.delete(key),
     entries: () => cache.entries(),

@@ -40,6 +40,9 @@ type Counts = Omit<KindSnapshot, "callsPerSecond" | "p50" | "p95" | "p99" | "hit
 class Slice {
   readonly counts: Counts = { calls: 0, errors: 0, hits: 0, misses: 0, coalesced: 0, inputTokens: 0, outputTokens: 0, costUsd: 0, savedUsd: 0 };
   readonly micros: Histogram = latencyHistogram();
+  /** Calls that could be answered without a request of their own, and those that were. */
+  sharable = 0;
+  shared = 0;
 
   add(facts: CallFacts): void {
     const { counts } = this;
@@ -51,6 +54,8 @@ class Slice {
     if (hit) counts.hits += 1;
     if (facts.cache?.status === "miss") counts.misses += 1;
     if (follower) counts.coalesced += 1;
+    if (hit || facts.cache?.status === "miss" || facts.coalesced) this.sharable += 1;
+    if (hit || follower) this.shared += 1;
     if (usage && !hit && !follower) {
       counts.inputTokens += usage.inputTokens;
       counts.outputTokens += usage.outputTokens;
@@ -104,18 +109,21 @@ export class StatsWindow {
 function summary(slices: readonly Slice[]): KindSnapshot {
   const micros = latencyHistogram();
   const total = new Slice().counts;
-  for (const { counts, micros: slice } of slices) {
+  let sharable = 0;
+  let shared = 0;
+  for (const { counts, micros: slice, ...share } of slices) {
     micros.add(slice);
+    sharable += share.sharable;
+    shared += share.shared;
     for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += counts[name];
   }
   const percentile = (p: number): number => micros.getValueAtPercentile(p) / 1000;
-  const asked = total.hits + total.misses;
   return {
     ...total,
     callsPerSecond: total.calls / (WINDOW_MS / 1000),
     p50: percentile(50),
     p95: percentile(95),
     p99: percentile(99),
-    hitRate: asked === 0 ? 0 : (total.hits + Math.min(total.coalesced, total.misses)) / asked,
+    hitRate: sharable === 0 ? 0 : shared / sharable,
   };
 }

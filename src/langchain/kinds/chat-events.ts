@@ -1,6 +1,7 @@
 import { AIMessage } from "@langchain/core/messages";
 import type { ChatModelStreamEvent } from "@langchain/core/language_models/event";
 import { deepCopy, freshId, zeroed, type FreshIds, type UsageLike } from "../messages.ts";
+import { finishReason } from "../models.ts";
 
 /** An event of LangChain's content-block streaming protocol (`streamEvents` v3). */
 export type StreamEvent = ChatModelStreamEvent;
@@ -11,6 +12,7 @@ interface Block {
   name?: string;
   text?: string;
   args?: unknown;
+  error?: string;
 }
 
 /** An event for somebody who did not pay for the answer: new ids, no usage. */
@@ -29,10 +31,10 @@ export function eventsHaveContent(event: StreamEvent): boolean {
   return event.event === "content-block-delta" || event.event === "content-block-finish";
 }
 
-/** Why the answer ended; `undefined` when the stream stopped before it said so. */
-export function eventsReason(events: readonly StreamEvent[]): string | undefined {
+/** Why the answer ended, in the provider's own words where it has some; nothing when the stream stopped before its end. */
+export function eventsReasons(events: readonly StreamEvent[]): (string | undefined)[] {
   const finish = events.findLast((event) => event.event === "message-finish");
-  return finish ? (finish.reason ?? "stop") : undefined;
+  return finish ? [finishReason(finish.responseMetadata) ?? finish.reason] : [];
 }
 
 export function eventsUsage(events: readonly StreamEvent[]): UsageLike | undefined {
@@ -47,11 +49,13 @@ export function messageOfEvents(events: readonly StreamEvent[]): AIMessage {
   const start = events.find((event) => event.event === "message-start");
   const usage = eventsUsage(events);
   const calls = blocks.filter((block) => block.type === "tool_call");
-  const rest = blocks.filter((block) => block.type !== "tool_call");
+  const broken = blocks.filter((block) => block.type === "invalid_tool_call");
+  const rest = blocks.filter((block) => block.type !== "tool_call" && block.type !== "invalid_tool_call");
   const plain = rest.every((block) => block.type === "text");
   return new AIMessage({
     content: plain ? rest.map((block) => block.text ?? "").join("") : (rest as unknown as AIMessage["content"] & string),
     tool_calls: calls.map(({ id, name = "", args }) => ({ type: "tool_call" as const, id, name, args: args as Record<string, unknown> })),
+    invalid_tool_calls: broken.map(({ id, name, args, error }) => ({ type: "invalid_tool_call" as const, id, name, args: args as string, error })),
     response_metadata: { ...finish?.responseMetadata, ...(finish?.reason ? { finish_reason: finish.reason } : {}) },
     ...(start?.id === undefined ? {} : { id: start.id }),
     ...(usage ? { usage_metadata: { input_tokens: 0, output_tokens: 0, total_tokens: 0, ...usage } as NonNullable<AIMessage["usage_metadata"]> } : {}),

@@ -38,19 +38,22 @@ function differsInTextAlone(chunk: ChatGenerationChunk, template: ChatGeneration
   const a = chunk.message;
   const b = template.message;
   return (
-    a.id === b.id && a.name === b.name && a.constructor === b.constructor && isShallowEqual(a.response_metadata, b.response_metadata) &&
-    isShallowEqual(chunk.generationInfo, template.generationInfo) && Object.keys(a).length === Object.keys(b).length
+    a.id === b.id && a.name === b.name && a.constructor === b.constructor && isEqualData(a.response_metadata, b.response_metadata) &&
+    isEqualData(chunk.generationInfo, template.generationInfo) && Object.keys(a).length === Object.keys(b).length
   );
 }
 
-function isShallowEqual(a: object | undefined, b: object | undefined): boolean {
-  if (!a || !b) return a === b;
+/** Equality of plain data by value: providers make their metadata anew for each chunk. */
+function isEqualData(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
   let keys = 0;
   for (const key in a) {
-    if ((a as Record<string, unknown>)[key] !== (b as Record<string, unknown>)[key]) return false;
+    if (!isEqualData((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key])) return false;
     keys += 1;
   }
-  return keys === Object.keys(b).length;
+  for (const _ in b) keys -= 1;
+  return keys === 0;
 }
 
 function isEmpty(object: object | undefined): boolean {
@@ -82,9 +85,11 @@ export function mapResult(result: ChatResult, map: <M extends MessageLike>(messa
 }
 
 export function sizeOfParts({ mode, parts }: Answer<PackedPart>): number {
-  if (mode !== "stream") return estimateBytes(parts);
+  if (mode === "events") return estimateBytes(parts);
+  // The text of a generation is its message's content, the same string.
+  if (mode === "invoke") return estimateBytes(parts) - (parts[0] as ChatResult).generations.reduce((sum, { text }) => sum + text.length, 0);
   let bytes = 0;
-  for (const part of parts) bytes += part instanceof TextChunk ? TEXT_CHUNK_BYTES + part.text.length : estimateBytes(part);
+  for (const part of parts as PackedChunk[]) bytes += part instanceof TextChunk ? TEXT_CHUNK_BYTES + part.text.length : estimateBytes(part) - part.text.length;
   return bytes;
 }
 
@@ -105,7 +110,8 @@ export function wholeOf(answer: Answer<PackedPart>): ChatResult {
     byIndex.set(lastIndex, before ? before.concat(chunk) : chunk);
   }
   const generations = [...byIndex].sort(([a], [b]) => a - b).map(([, chunk]) => generationOf(chunk));
-  const usage = generations.length === 1 ? (generations[0]?.message as AIMessage).usage_metadata : undefined;
+  const [first, ...others] = generations;
+  const usage = first && others.length === 0 ? (first.message as AIMessage).usage_metadata : undefined;
   return { generations, ...(usage ? { llmOutput: { tokenUsage: tokenUsage(usage) } } : {}) };
 }
 
@@ -145,27 +151,35 @@ function generationOf(chunk: ChatGenerationChunk): ChatGeneration {
   return { text: chunk.text, message, ...(chunk.generationInfo ? { generationInfo: chunk.generationInfo } : {}) };
 }
 
-/** A whole answer as the one chunk of a stream. */
+/** A whole answer as a stream of one chunk per completion. */
 export function chunksOf(result: ChatResult): ChatGenerationChunk[] {
-  return result.generations.map(({ text, message, generationInfo }) => {
-    const { id, name, content, tool_calls, usage_metadata, additional_kwargs, response_metadata } = message as AIMessage;
+  const several = result.generations.length > 1;
+  return result.generations.map(({ text, message, generationInfo }, completion) => {
+    const { id, name, content, usage_metadata, additional_kwargs, response_metadata } = message as AIMessage;
     const chunk = new AIMessageChunk({
       content,
       ...(id === undefined ? {} : { id }),
       ...(name === undefined ? {} : { name }),
       ...(usage_metadata ? { usage_metadata } : {}),
       additional_kwargs: { ...additional_kwargs },
-      response_metadata: { ...(result.generations.length === 1 ? result.llmOutput : {}), ...response_metadata },
-      tool_call_chunks: (tool_calls ?? []).map((call, index) => ({
-        type: "tool_call_chunk" as const,
-        index,
-        name: call.name,
-        args: JSON.stringify(call.args),
-        ...(call.id === undefined ? {} : { id: call.id }),
-      })),
+      response_metadata: { ...(several ? {} : result.llmOutput), ...response_metadata },
+      tool_call_chunks: toolCallChunks(message as AIMessage),
     });
-    return new ChatGenerationChunk({ text, message: chunk, ...(generationInfo ? { generationInfo } : {}) });
+    const info = several ? { prompt: 0, completion, ...generationInfo } : generationInfo;
+    return new ChatGenerationChunk({ text, message: chunk, ...(info ? { generationInfo: info } : {}) });
   });
+}
+
+/** Calls with broken arguments too: the chunk finds out again that they are. */
+function toolCallChunks({ tool_calls: calls = [], invalid_tool_calls: broken = [] }: AIMessage): NonNullable<AIMessageChunk["tool_call_chunks"]> {
+  const written = [...calls.map((call) => ({ ...call, args: JSON.stringify(call.args) })), ...broken];
+  return written.map(({ id, name, args }, index) => ({
+    type: "tool_call_chunk" as const,
+    index,
+    ...(name === undefined ? {} : { name }),
+    ...(args === undefined ? {} : { args }),
+    ...(id === undefined ? {} : { id }),
+  }));
 }
 
 /** Chunks as events, by LangChain's own bridge. */

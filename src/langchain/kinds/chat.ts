@@ -5,7 +5,7 @@ import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs";
 import type { Usage } from "../../core/facts.ts";
 import { writeIdentity } from "../../core/key.ts";
 import { opaque, type Answer, type Kind, type Mode } from "../../core/layer.ts";
-import { eventsHaveContent, eventsReason, eventsUsage, freshEvent, type StreamEvent } from "./chat-events.ts";
+import { eventsHaveContent, eventsReasons, eventsUsage, freshEvent, type StreamEvent } from "./chat-events.ts";
 import { bridge, chunkPacker, chunksOf, mapResult, sizeOfParts, TextChunk, unpackChunk, wholeOf, type PackedChunk, type PackedPart } from "./chat-parts.ts";
 import { copyMessage, deepCopy, reissueMessage, withoutSpentUsage, type FreshIds, type MessageLike, type UsageLike } from "../messages.ts";
 import { completenessOf, finishReason, modelFields, modelName, named, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
@@ -62,7 +62,7 @@ export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, P
   },
 
   completeness(answer, { model }) {
-    return completenessOf(answer.mode === "events" ? eventsReason(answer.parts as StreamEvent[]) : lastReason(answer), model);
+    return completenessOf(answer.mode === "events" ? eventsReasons(answer.parts as StreamEvent[]) : reasonsOf(answer), model);
   },
 
   sizeOf: sizeOfParts,
@@ -70,7 +70,11 @@ export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, P
   usage(mode, parts) {
     if (mode === "events") return usageOf(eventsUsage(parts as StreamEvent[]));
     let total: Usage | undefined;
-    for (const { message } of generationsOf(mode, parts)) total = addUsage(total, usageOf((message as AIMessage).usage_metadata));
+    for (const { message } of generationsOf(mode, parts)) {
+      // Every completion of one request carries the whole request's usage.
+      if (mode === "invoke" && total) break;
+      total = addUsage(total, usageOf((message as AIMessage).usage_metadata));
+    }
     return total;
   },
 
@@ -94,12 +98,16 @@ function generationsOf(mode: Mode, parts: readonly (ChatPart | PackedPart)[]): r
   return parts.filter((part) => !(part instanceof TextChunk)) as ChatGenerationChunk[];
 }
 
-function lastReason({ mode, parts }: Answer<PackedPart>): string | undefined {
-  let reason: string | undefined;
-  for (const { message, generationInfo } of generationsOf(mode, parts)) {
-    reason = finishReason(generationInfo) ?? finishReason(message.response_metadata) ?? finishReason(message.additional_kwargs) ?? reason;
+/** Why each of the answer's generations ended. */
+function reasonsOf({ mode, parts }: Answer<PackedPart>): (string | undefined)[] {
+  const reasons = new Map<number, string | undefined>();
+  let index = 0;
+  for (const [at, { message, generationInfo }] of generationsOf(mode, parts).entries()) {
+    index = mode === "invoke" ? at : Number(generationInfo?.completion ?? index);
+    const reason = finishReason(generationInfo) ?? finishReason(message.response_metadata) ?? finishReason(message.additional_kwargs);
+    reasons.set(index, reason ?? reasons.get(index));
   }
-  return reason;
+  return [...reasons.values()];
 }
 
 /** LangChain's count of tokens as facts have it. */

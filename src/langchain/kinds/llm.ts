@@ -41,8 +41,13 @@ export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPar
   },
 
   completeness(answer, { model }) {
-    const generations = answer.mode === "invoke" ? (answer.parts[0] as LLMResult).generations.flat() : (answer.parts as GenerationChunk[]);
-    return completenessOf(finishReason(generations.findLast((generation) => finishReason(generation.generationInfo))?.generationInfo), model);
+    if (answer.mode === "invoke") {
+      const generations = (answer.parts[0] as LLMResult).generations.flat();
+      return completenessOf(generations.map(({ generationInfo }) => finishReason(generationInfo)), model);
+    }
+    const chunks = answer.parts as GenerationChunk[];
+    const last = chunks.findLast(({ generationInfo }) => finishReason(generationInfo)) ?? chunks.at(-1);
+    return completenessOf(last ? [finishReason(last.generationInfo)] : [], model);
   },
 
   sizeOf: (answer) => estimateBytes(answer.parts),

@@ -1,6 +1,7 @@
 import { OptionError } from "../../core/errors.ts";
 import { resolveWith } from "../../core/options.ts";
 import type { MemoryEntry, MemoryStore } from "../../stores/memory.ts";
+import { Invalidations } from "./invalidations.ts";
 import type { QuestionDifference, QuestionField, QuestionLog } from "./questions.ts";
 
 /** State of the cache. */
@@ -41,6 +42,8 @@ export interface InvalidateBy {
 /** The cache as its owner looks after it: `perf.cache`. */
 export class PerfCache {
   readonly #store: MemoryStore | undefined;
+  /** @internal */
+  readonly invalidations = new Invalidations();
   /** @internal */
   readonly questions: QuestionLog;
 
@@ -93,6 +96,7 @@ export class PerfCache {
       (wanted.tenant === undefined || wanted.tenant === entry.tenant) &&
       (wanted.namespace === undefined || wanted.namespace === entry.namespace) &&
       (wanted.tags === undefined || wanted.tags.some((tag) => entry.tags?.includes(tag)));
+    this.invalidations.add(fits);
     const doomed = [...(this.#store?.entries() ?? [])].filter(([key, entry]) => fits(key, entry));
     for (const [key] of doomed) this.#store?.delete(key);
     return doomed.length;
@@ -100,6 +104,7 @@ export class PerfCache {
 
   /** Forgets everything. */
   async clear(): Promise<void> {
+    this.invalidations.add(() => true);
     this.#store?.clear();
     this.questions.clear();
   }

@@ -4,6 +4,7 @@ import type { CacheFacts, KindName } from "../../core/facts.ts";
 import type { Answer, Call, Layer, Next } from "../../core/layer.ts";
 import { collect } from "../../core/parts.ts";
 import type { MemoryEntry, MemoryStore } from "../../stores/memory.ts";
+import type { Invalidations } from "./invalidations.ts";
 import type { QuestionLog } from "./questions.ts";
 
 export interface MemoryCacheOptions {
@@ -12,9 +13,12 @@ export interface MemoryCacheOptions {
   readonly namespace: string;
   /** How long an answer of this kind is fresh, milliseconds. */
   ttlOf(kind: KindName): number;
+  /** Whether calls of this kind are cached at all. */
+  covers(kind: KindName): boolean;
   /** Asked before an answer is read or written. */
   wanted(call: Call): boolean;
   readonly questions: QuestionLog;
+  readonly invalidations: Invalidations;
 }
 
 /** The cache's first tier. A hit is answered at once; every complete answer that passes is kept. */
@@ -39,22 +43,27 @@ export class MemoryCache implements Layer {
       }
       facts.cache = { status: "miss", key };
     }
-    if (control.cache === "only") throw new CacheMissError(key);
+    // What is not cached at all, such as a retriever below the cached model, is not what "only" is about.
+    if (control.cache === "only" && this.#options.covers(call.kind.name)) throw new CacheMissError(key);
     return undefined;
   }
 
   handle(call: Call, next: Next): AsyncIterable<unknown> {
     const { status, key } = call.facts.cache as CacheFacts;
     if (status !== "miss" || key === undefined) return next(call);
+    const { questions, invalidations } = this.#options;
+    questions.remember(key, call.identity as string);
+    const asked = invalidations.count;
     let pack: ((part: unknown) => unknown) | undefined;
     return collect(
       next(call),
       (part) => {
+        if (call.snapshots) return undefined;
         // A follower's parts are snapshots already.
         pack ??= call.facts.coalesced === "follower" ? (packed) => packed : call.kind.packer(call.mode);
         return pack(part);
       },
-      (parts) => this.#keep(call, key, { mode: call.mode, parts }),
+      (parts) => this.#keep(call, key, { mode: call.mode, parts: call.snapshots ?? parts }, asked),
     );
   }
 
@@ -66,9 +75,10 @@ export class MemoryCache implements Layer {
     return undefined;
   }
 
-  #keep(call: Call, key: string, answer: Answer): void {
+  /** @param asked how many invalidations there had been when the question was asked */
+  #keep(call: Call, key: string, answer: Answer, asked: number): void {
     const { facts, control, kind } = call;
-    const { store, clock, namespace, questions, ttlOf } = this.#options;
+    const { store, clock, namespace, ttlOf, invalidations } = this.#options;
     const writer = facts.leaderId ?? facts.id;
     // Of all who shared one upstream answer the first to end keeps it.
     if (facts.coalesced === "follower" && store.get(key)?.writer === writer) return;
@@ -84,9 +94,9 @@ export class MemoryCache implements Layer {
       sizeBytes: kind.sizeOf(answer) + key.length,
       writer,
       namespace,
-      ...(control.tenant === undefined ? {} : { tenant: control.tenant }),
-      ...(control.tags === undefined ? {} : { tags: control.tags }),
+      tenant: control.tenant,
+      tags: control.tags,
     };
-    if (ttlMs > 0 && store.set(key, entry)) questions.remember(key, call.identity as string);
+    if (ttlMs > 0 && !invalidations.concern(asked, key, entry)) store.set(key, entry);
   }
 }

@@ -137,7 +137,8 @@ export function keySpace(options: ResolvedCache | undefined): KeySpace {
       return tenantOf ? undefined : shared;
     },
     identityOf(kind, input) {
-      const own = kinds[kind.name];
+      // A kind that is not cached may still share what is under way, unless what it asks changes between calls.
+      const own = kinds[kind.name] ?? DEFAULT_KINDS[kind.name];
       if (!own || (own.names && !own.names.has(kind.question(input).name ?? ""))) return undefined;
       return kind.identity(input, identityOptions(own, kind, input));
     },
@@ -152,14 +153,19 @@ function identityOptions(own: KindOptions, kind: Kind, input: unknown): { id?: s
 
 const NOTHING = Object.freeze({});
 
-/** Whether these options let a call use the cache. */
+/** Whether these options let a call use the cache. A condition that throws is a "no". */
 export function wantedBy({ when, kinds }: ResolvedCache): (call: Call) => boolean {
   return (call) => {
-    if (call.control.cache === "bypass") return false;
+    if (call.control.cache === "bypass" || !kinds[call.kind.name]) return false;
     const whenKind = kinds[call.kind.name]?.when;
     if (!when && !whenKind) return true;
-    const question = questionOf(call);
-    return (when?.(question) ?? true) && (whenKind?.(question) ?? true);
+    try {
+      const question = questionOf(call);
+      return (when?.(question) ?? true) && (whenKind?.(question) ?? true);
+    } catch (error) {
+      process.emitWarning(`langchain-perf: cache.when failed, and the call goes past the cache: ${String(error)}`);
+      return false;
+    }
   };
 }
 

@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import { readIdentity } from "../../core/key.ts";
 
 /** One part of a question, and how it differs from the nearest other question that was asked. */
@@ -13,21 +12,39 @@ export interface QuestionDifference {
   readonly fields: readonly { readonly name: string; readonly here: string | undefined; readonly there: string | undefined }[];
 }
 
-/** What the latest questions were made of, bounded in bytes; for `perf.cache.explain`. */
+/** What the latest questions were made of, bounded in length, oldest out first; for `perf.cache.explain`. */
 export class QuestionLog {
-  readonly #identities: LRUCache<string, string>;
+  readonly #identities = new Map<string, string>();
+  readonly #maxLength: number;
+  /** Keys in the order they came, from `#oldest` on. A map alone would walk over its deleted entries at each eviction. */
+  #order: string[] = [];
+  #oldest = 0;
+  #length = 0;
 
-  /** @param maxBytes bytes of question text that are remembered */
-  constructor(maxBytes = 4 * 1024 * 1024) {
-    this.#identities = new LRUCache({ maxSize: maxBytes, sizeCalculation: (identity) => identity.length + 1 });
+  /** @param maxLength characters of question text that are remembered */
+  constructor(maxLength = 4 * 1024 * 1024) {
+    this.#maxLength = maxLength;
   }
 
   remember(key: string, identity: string): void {
+    if (this.#identities.has(key)) return;
     this.#identities.set(key, identity);
+    this.#order.push(key);
+    this.#length += identity.length;
+    while (this.#length > this.#maxLength) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#order[this.#oldest++] as string;
+    this.#length -= this.#identities.get(oldest)?.length ?? 0;
+    this.#identities.delete(oldest);
+    if (this.#oldest < this.#order.length / 2) return;
+    this.#order = this.#order.slice(this.#oldest);
+    this.#oldest = 0;
   }
 
   fields(key: string): QuestionField[] | undefined {
-    const identity = this.#identities.peek(key);
+    const identity = this.#identities.get(key);
     return identity === undefined ? undefined : readIdentity(identity).map(([name, text]) => ({ name, text }));
   }
 
@@ -46,6 +63,9 @@ export class QuestionLog {
 
   clear(): void {
     this.#identities.clear();
+    this.#order = [];
+    this.#oldest = 0;
+    this.#length = 0;
   }
 }
 

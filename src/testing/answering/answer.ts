@@ -1,5 +1,6 @@
 import type { Answer, Conversation, ToolCall } from "./conversation.ts";
-import { fillSchema, type Evidence, type JsonSchema } from "./schema.ts";
+import type { Evidence, JsonSchema } from "./json-schema.ts";
+import { fillSchema } from "./schema.ts";
 import { readQuestion, speak, type Reading } from "./speak.ts";
 import { chooseToolCalls } from "./tools.ts";
 import { estimateTokens, keywords, sentences, tokenize } from "./words.ts";

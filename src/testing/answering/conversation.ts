@@ -1,4 +1,4 @@
-import type { JsonSchema } from "./schema.ts";
+import type { JsonSchema } from "./json-schema.ts";
 
 /** A call of a tool, in a question's history or in an answer. */
 export interface ToolCall {

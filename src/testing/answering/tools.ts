@@ -1,5 +1,6 @@
 import { currentExchange, type Conversation, type ToolCall, type ToolSpec } from "./conversation.ts";
-import { fillSchema, type Evidence } from "./schema.ts";
+import type { Evidence } from "./json-schema.ts";
+import { fillSchema } from "./schema.ts";
 import { stem, stems } from "./words.ts";
 
 /** Words that mean the same to whoever describes a tool and to whoever asks for it. */

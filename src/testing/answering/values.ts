@@ -1,5 +1,5 @@
 import { hashText } from "../random.ts";
-import type { Evidence, Hint, JsonSchema } from "./schema.ts";
+import type { Evidence, Hint, JsonSchema } from "./json-schema.ts";
 import { sentimentOf } from "./sentiment.ts";
 import { isStopWord, keywords, rawWords, stem, stems } from "./words.ts";
 

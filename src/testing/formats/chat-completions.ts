@@ -1,6 +1,6 @@
 import { answerConversation } from "../answering/answer.ts";
 import type { Answer, Conversation, ToolCall, Turn } from "../answering/conversation.ts";
-import type { JsonSchema } from "../answering/schema.ts";
+import type { JsonSchema } from "../answering/json-schema.ts";
 import { estimateTokens } from "../answering/words.ts";
 import { BadRequest, type ApiFormat, type Frame, type Job, type Reply, type ReplyContext } from "../reply.ts";
 import { contentText, describe, isObject, optionalCount, requireArray, requireString, stopSequences, type Body } from "./fields.ts";

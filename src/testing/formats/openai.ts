@@ -1,5 +1,5 @@
 import type { ToolChoice, ToolSpec } from "../answering/conversation.ts";
-import type { JsonSchema } from "../answering/schema.ts";
+import type { JsonSchema } from "../answering/json-schema.ts";
 import { BadRequest, sse, type ApiError } from "../reply.ts";
 import { isObject, type Body } from "./fields.ts";
 

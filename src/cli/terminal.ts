@@ -1,0 +1,7 @@
+/** Where a command writes to and hears the signals that end it. */
+export interface Terminal {
+  stdout(text: string): void;
+  stderr(text: string): void;
+  /** Aborts when the command should end. */
+  ended: AbortSignal;
+}
