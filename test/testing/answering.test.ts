@@ -1,7 +1,8 @@
 import { CommaSeparatedListOutputParser, StructuredOutputParser } from "@langchain/core/output_parsers";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { fillSchema, type JsonSchema } from "../../src/testing/answering/schema.ts";
+import type { JsonSchema } from "../../src/testing/answering/json-schema.ts";
+import { fillSchema } from "../../src/testing/answering/schema.ts";
 import { chatModel, simulator } from "./support.ts";
 
 type Message = [role: string, content: string];

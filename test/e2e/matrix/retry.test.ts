@@ -51,8 +51,17 @@ describe.each([
     const chain = chainOf(kit, ({ attempt }) => `attempt ${attempt}`, observed);
     await expect(chain.invoke("how many?")).rejects.toThrow(OutputParserException);
     expect(kit.counts.chat).toBe(3);
-    // The first try may be answered by what was refused last; the two others must not.
+    // What was refused last is not kept either.
     await expect(chain.invoke("how many?")).rejects.toThrow(OutputParserException);
-    expect(kit.counts.chat).toBeGreaterThanOrEqual(5);
+    expect(kit.counts.chat).toBe(6);
+  });
+
+  it("does not keep a refused answer where LangChain tries once, as in a stream", async () => {
+    const kit = createFakeKit();
+    const chain = chainOf(kit, refusedOnce, observed);
+    const read = async (): Promise<number[]> => Array.fromAsync(await chain.stream("how many?"));
+    await expect(read()).rejects.toThrow(OutputParserException);
+    expect(await read()).toEqual([2]);
+    expect(kit.counts.chat).toBe(2);
   });
 });
