@@ -1,0 +1,30 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { createSimulator } from "langchain-perf/testing";
+
+export interface SimulatorProcess {
+  /** For OpenAI clients. */
+  readonly baseURL: string;
+  close(): Promise<void>;
+}
+
+/** Starts the simulated provider in a process of its own, so that its work is not measured with ours. */
+export async function simulatorProcess(): Promise<SimulatorProcess> {
+  const child = fork(fileURLToPath(import.meta.url), { execArgv: [] });
+  const exited = once(child, "exit");
+  const [baseURL] = (await Promise.race([once(child, "message"), exited.then(() => Promise.reject(new Error("The simulated provider did not start.")))])) as [string];
+  return {
+    baseURL,
+    close: async () => {
+      child.disconnect();
+      await exited;
+    },
+  };
+}
+
+if (import.meta.main && process.send) {
+  const simulator = await createSimulator();
+  process.once("disconnect", () => void simulator.close());
+  process.send(simulator.baseURL);
+}

@@ -1,0 +1,10 @@
+import { withPerf } from "langchain-perf";
+import { askingAnew, threeStepChain } from "../harness/chain.ts";
+import type { Measure } from "../harness/bench.ts";
+import { measured, times } from "../harness/measured.ts";
+import { paired } from "../harness/paired.ts";
+
+export const measure: Measure = async () => {
+  const result = await paired({ bare: askingAnew(threeStepChain()), wrapped: askingAnew(withPerf(threeStepChain(), {})), calls: 50 });
+  return { scope_ratio: measured(result.ratio, times(result)) };
+};
