@@ -77,7 +77,7 @@ class LangChainPerf implements Perf, WrappingPerf {
       keys: keySpace(options.cache),
       clock,
       idleConsumerMs: options.idleConsumerMs,
-      finished: (facts) => this.finished(facts),
+      finished: (facts, elapsed) => this.finished(facts, elapsed),
     });
     this.handler = new PerfCallbackHandler(this as RunSink);
   }
@@ -120,9 +120,9 @@ class LangChainPerf implements Perf, WrappingPerf {
     return this.tracer.active ? this.tracer.within(runId, work) : work();
   }
 
-  finished(facts: CallFacts): void {
-    addCost(facts, this.#options.pricing);
-    this.#window.add(facts);
+  finished(facts: CallFacts, elapsed = this.clock.elapsed()): void {
+    if (this.#options.pricing.size > 0) addCost(facts, this.#options.pricing);
+    this.#window.add(facts, elapsed);
     if (this.tracer.active) this.tracer.annotate(facts);
     for (const listener of this.#listeners) {
       try {

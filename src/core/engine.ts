@@ -3,9 +3,10 @@ import type { Clock } from "./clock.ts";
 import { CacheMissError, DeadlineError } from "./errors.ts";
 import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
+import { keepOf, type Keep } from "./keep.ts";
 import { last, once } from "./parts.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
-import { CallStream } from "./stream.ts";
+import { CallStream, type OpenCall } from "./stream.ts";
 
 /** What options decide about an engine. */
 export interface EngineOptions {
@@ -15,8 +16,16 @@ export interface EngineOptions {
   readonly clock: Clock;
   /** A stream that nobody reads for this long is ended, milliseconds. */
   readonly idleConsumerMs: number;
-  /** Told of every call when it ends. */
-  finished(facts: CallFacts): void;
+  /** Told of every call when it ends, and when that was by the monotonic clock. */
+  finished(facts: CallFacts, elapsed: number): void;
+}
+
+/** A streamed call that has started. */
+interface StreamRun extends OpenCall {
+  readonly call: EngineCall;
+  readonly started: number;
+  /** The cached answer that it is served from. */
+  readonly hit: Answer | undefined;
 }
 
 /** Runs calls through the layers and writes down what happened to them. */
@@ -24,6 +33,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #run: Next;
   readonly #immediate: readonly Layer[];
+  readonly #keepers: readonly Layer[];
   readonly #open = new Set<CallStream>();
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -31,6 +41,7 @@ export class Engine {
     this.#options = options;
     this.#run = compose(options.layers, ask);
     this.#immediate = options.layers.filter((layer) => layer.immediate);
+    this.#keepers = options.layers.filter((layer) => layer.answered);
   }
 
   /** One answer in one part. */
@@ -55,40 +66,50 @@ export class Engine {
   /** One answer in many parts. Nothing happens before the first part is asked for. */
   stream<In, Part>(request: Request<In, Part>, mode: Exclude<Mode, "invoke">): AsyncGenerator<Part, void, undefined> {
     const { clock } = this.#options;
-    let call: EngineCall;
-    let started: number;
-    let hit: Answer | undefined;
+    let run: StreamRun;
     let shape: ((part: unknown) => unknown) | undefined;
+    let keep: Keep | undefined;
     const stream: CallStream = new CallStream({
       elapsed: () => clock.elapsed(),
       afterPart: request.afterPart as ((part: unknown) => Promise<void> | void) | undefined,
       open: () => {
-        const abort = linkAbort(request.signal, request.released);
-        started = clock.elapsed();
-        call = this.#begin(request as Request, mode, abort.signal);
         this.#watch(stream);
-        try {
-          abort.signal.throwIfAborted();
-          hit = this.#answerNow(call);
-        } catch (error) {
-          return { abort, source: failing(error) };
-        }
-        return { abort, source: iterate(hit ? call.kind.convert(hit, mode) : this.#run(call)) };
+        return (run = this.#startStream(request as Request, mode));
       },
       deliver: (part) => {
-        shape ??= shaper(call, hit !== undefined);
+        const { call, hit, started } = run;
+        if (!shape) {
+          shape = shaper(call, hit !== undefined);
+          if (!hit && this.#keepers.length > 0) keep = keepOf(call);
+        }
+        keep?.add(part);
         if (call.facts.timeToFirstTokenMs === undefined && call.kind.hasContent(part)) {
           call.facts.timeToFirstTokenMs = clock.elapsed() - started;
         }
         return shape(part);
       },
       ended: (parts, error) => {
+        const { call, hit, started } = run;
         this.#forget(stream);
-        if (error !== undefined) this.#fail(call, started, error);
-        else this.#finish(call, started, hit?.mode ?? mode, hit?.parts ?? parts);
+        if (error !== undefined) return this.#fail(call, started, error);
+        if (keep) this.#answered(call, keep);
+        this.#finish(call, started, hit?.mode ?? mode, hit?.parts ?? parts);
       },
     });
     return stream as AsyncGenerator<Part, void, undefined>;
+  }
+
+  #startStream(request: Request, mode: Mode): StreamRun {
+    const started = this.#options.clock.elapsed();
+    const abort = linkAbort(request.signal, request.released);
+    const call = this.#begin(request, mode, abort.signal);
+    try {
+      abort.signal.throwIfAborted();
+      const hit = this.#answerNow(call);
+      return { abort, call, started, hit, source: iterate(hit ? call.kind.convert(hit, mode) : this.#run(call)) };
+    } catch (error) {
+      return { abort, call, started, hit: undefined, source: failing(error) };
+    }
   }
 
   /** Streams that are open now. */
@@ -100,6 +121,11 @@ export class Engine {
     const through = request.released ? this.#invokeReleasable(request, call) : this.#whole(call);
     return through.then(
       (whole) => {
+        if (this.#keepers.length > 0) {
+          const keep = keepOf(call);
+          keep.add(whole);
+          this.#answered(call, keep);
+        }
         this.#finish(call, started, "invoke", [whole]);
         if (call.facts.coalesced !== "follower") return whole;
         const fresh = call.kind.reissuer("invoke", call.input)(whole);
@@ -133,20 +159,31 @@ export class Engine {
     return undefined;
   }
 
+  /** A whole answer is kept where that is possible; that it is not must not fail the call. */
+  #answered(call: EngineCall, keep: Keep): void {
+    try {
+      const parts = keep.parts();
+      if (parts) for (const layer of this.#keepers) layer.answered?.(call, { mode: call.mode, parts });
+    } catch (error) {
+      process.emitWarning(`langchain-perf: an answer is not kept: ${String(error)}`);
+    }
+  }
+
   #begin(request: Request, mode: Mode, signal: AbortSignal | undefined): EngineCall {
     const { control } = request;
+    // One literal, so that all facts have one shape: they are made and read at every call.
     const facts: CallFacts = {
       id: nextCallId(),
+      runId: request.runId,
+      parentRunId: request.parentRunId,
       kind: request.kind.name,
       mode: mode === "invoke" ? "invoke" : "stream",
+      model: request.model,
       startedAt: this.#options.clock.now(),
       durationMs: 0,
+      tenant: control.tenant,
+      tags: control.tags,
     };
-    if (request.runId !== undefined) facts.runId = request.runId;
-    if (request.parentRunId !== undefined) facts.parentRunId = request.parentRunId;
-    if (request.model !== undefined) facts.model = request.model;
-    if (control.tenant !== undefined) facts.tenant = control.tenant;
-    if (control.tags !== undefined) facts.tags = control.tags;
     return new EngineCall(request, this.#options.keys, mode, signal, facts);
   }
 
@@ -163,8 +200,9 @@ export class Engine {
   }
 
   #end({ facts }: EngineCall, started: number): void {
-    facts.durationMs = this.#options.clock.elapsed() - started;
-    this.#options.finished(facts);
+    const elapsed = this.#options.clock.elapsed();
+    facts.durationMs = elapsed - started;
+    this.#options.finished(facts, elapsed);
   }
 
   #watch(stream: CallStream): void {

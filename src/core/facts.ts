@@ -59,6 +59,11 @@ export function nextCallId(): string {
   return `${PROCESS}-${calls.toString(36)}`;
 }
 
+/** How many calls there have been in this process. */
+export function callCount(): number {
+  return calls;
+}
+
 /** An error as facts show it: a code to group by and a message. */
 export function errorFacts(error: unknown): { code: string; message: string } {
   if (typeof error !== "object" || error === null) return { code: "UNKNOWN", message: String(error) };

@@ -39,6 +39,8 @@ export interface Call<In = unknown, Part = unknown> {
   readonly signal: AbortSignal | undefined;
   /** The only mutable part: what happened to this call. */
   readonly facts: CallFacts;
+  /** Counts up: a call that was made later has a higher number. */
+  readonly number: number;
   /** Keys of the calls inside which this one was made: sharing one of them would wait for itself. */
   readonly held: readonly string[];
   /** The snapshots of this call's parts, where a layer below makes them anyway; whole when the last part has come. */
@@ -89,11 +91,14 @@ export interface Layer {
   readonly name: string;
   /** Answers before anything asynchronous exists, or not at all. */
   immediate?(call: Call): Answer | undefined;
-  handle(call: Call, next: Next): AsyncIterable<unknown>;
+  /** Acts around the call. Absent in a layer that only answers and hears of answers. */
+  handle?(call: Call, next: Next): AsyncIterable<unknown>;
+  /** Hears of a whole answer that the layers below gave, before or while the caller gets it, and not when the call failed or was left. */
+  answered?(call: Call, answer: Answer): void;
   close?(): Promise<void>;
 }
 
 /** Nests the layers around `innermost`, the first outermost. */
 export function compose(layers: readonly Layer[], innermost: Next): Next {
-  return layers.reduceRight<Next>((next, layer) => (call) => layer.handle(call, next), innermost);
+  return layers.reduceRight<Next>((next, layer) => (layer.handle ? (call) => (layer.handle as NonNullable<Layer["handle"]>)(call, next) : next), innermost);
 }

@@ -13,29 +13,6 @@ export function once(ask: () => Promise<unknown>): AsyncIterable<unknown> {
   });
 }
 
-/**
- * The same parts; `ended` hears of them all when the source has given its last, and not when it fails or is left.
- * What cannot be kept is not kept: a failure of `keep` or `ended` is a warning, and the parts go on.
- */
-export function collect(parts: AsyncIterable<unknown>, keep: (part: unknown) => unknown, ended: (kept: unknown[]) => void): AsyncIterable<unknown> {
-  const source = parts[Symbol.asyncIterator]();
-  let kept: unknown[] | undefined = [];
-  const hear = (result: IteratorResult<unknown>): IteratorResult<unknown> => {
-    try {
-      if (!result.done) kept?.push(keep(result.value));
-      else if (kept) ended(kept);
-    } catch (error) {
-      kept = undefined;
-      process.emitWarning(`langchain-perf: an answer is not kept: ${String(error)}`);
-    }
-    return result;
-  };
-  return fromNext(
-    () => source.next().then(hear),
-    () => source.return?.(),
-  );
-}
-
 /** The last part, when there are no more. */
 export function last(parts: AsyncIterable<unknown>): Promise<unknown> {
   const source = parts[Symbol.asyncIterator]();

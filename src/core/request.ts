@@ -1,5 +1,5 @@
 import type { CallControl } from "./control.ts";
-import type { CallFacts } from "./facts.ts";
+import { callCount, type CallFacts } from "./facts.ts";
 import { digest } from "./key.ts";
 import type { Backend, Call, Kind, Mode } from "./layer.ts";
 
@@ -88,12 +88,14 @@ export class EngineCall implements Call {
   readonly mode: Mode;
   readonly signal: AbortSignal | undefined;
   readonly facts: CallFacts;
+  readonly number = callCount();
   readonly #request: Request;
-  readonly #question: Question;
+  /** Made when the key is first asked for, and then shared by all forms of the call. */
+  #question: KeySpace | Question;
 
   constructor(request: Request, space: KeySpace | Question, mode: Mode, signal: AbortSignal | undefined, facts: CallFacts) {
     this.#request = request;
-    this.#question = space instanceof Question ? space : new Question(request, space);
+    this.#question = space;
     this.mode = mode;
     this.signal = signal;
     this.facts = facts;
@@ -115,16 +117,21 @@ export class EngineCall implements Call {
     return this.#request.held;
   }
   get key(): string | undefined {
-    return this.#question.key;
+    return this.#asked().key;
   }
   get identity(): string | undefined {
-    return this.#question.identity;
+    return this.#asked().identity;
   }
   get answered(): string[] | undefined {
     return this.#request.answered;
   }
 
+  #asked(): Question {
+    if (!(this.#question instanceof Question)) this.#question = new Question(this.#request, this.#question);
+    return this.#question;
+  }
+
   withSignal(signal: AbortSignal): Call {
-    return new EngineCall(this.#request, this.#question, this.mode, signal, this.facts);
+    return new EngineCall(this.#request, this.#asked(), this.mode, signal, this.facts);
   }
 }

@@ -9,12 +9,14 @@ import { IterableReadableStream } from "@langchain/core/utils/stream";
 import { VectorStore } from "@langchain/core/vectorstores";
 import { OptionError } from "../core/errors.ts";
 import { ensureLeaves, kindOf, patchCore } from "./patches.ts";
+import { readSwitch } from "./scope.ts";
 
 let installed = false;
 let seenModules = 0;
 
 /** Patches the copies of LangChain's core that are loaded: this package's own, and CommonJS ones that somebody required. */
 export function install(): void {
+  readSwitch();
   if (!installed) {
     installed = true;
     patchCore({ BaseChatModel, BaseLLM, BaseRetriever, RunnableBinding, RunnableLambda, RunnableRetry, StructuredTool, AsyncCaller, IterableReadableStream, VectorStore });

@@ -157,23 +157,28 @@ const NONE: readonly string[] = [];
 
 type LeafCall = Pick<Call, "facts" | "key" | "signal"> & { readonly kind: { readonly name: KindName } };
 
-function sharedBy({ facts, key, signal }: LeafCall): { key: string; signal: AbortSignal | undefined } | undefined {
-  return facts.coalesced && key !== undefined ? { key, signal } : undefined;
+/** A call that nobody may join needs no key: it is not even asked for. */
+function sharedBy(call: LeafCall): { key: string; signal: AbortSignal | undefined } | undefined {
+  return call.facts.coalesced && call.key !== undefined ? { key: call.key, signal: call.signal } : undefined;
 }
 
 /** Runs real work marked as a leaf, below the run's span. */
 function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T): T {
-  const inside = leafScope(scope, call.kind.name, sharedBy(call));
-  return inScope(inside, () => scope.perf.within(call.facts.runId, work));
+  return inScope(leafScope(scope, call.kind.name, sharedBy(call)), belowRun(scope, call.facts.runId, work));
 }
 
 /** An async generator runs its body in the context of whoever asks for the next part: here always in the leaf's. */
 function leafIterator<Part>(scope: Scope, call: LeafCall, open: () => AsyncIterator<Part>): AsyncIterator<Part> {
   const inside = leafScope(scope, call.kind.name, sharedBy(call));
-  const run = <T>(work: () => T): T => inScope(inside, () => scope.perf.within(call.facts.runId, work));
-  const parts = run(open);
+  const { runId } = call.facts;
+  const parts = inScope(inside, belowRun(scope, runId, open));
+  const next = belowRun(scope, runId, () => parts.next());
   return {
-    next: () => run(() => parts.next()),
-    return: (value) => (parts.return ? run(() => (parts.return as NonNullable<typeof parts.return>)(value)) : Promise.resolve({ done: true, value })),
+    next: () => inScope(inside, next),
+    return: (value) => (parts.return ? inScope(inside, belowRun(scope, runId, () => (parts.return as NonNullable<typeof parts.return>)(value))) : Promise.resolve({ done: true, value })),
   };
+}
+
+function belowRun<T>(scope: Scope, runId: string | undefined, work: () => T): () => T {
+  return runId === undefined ? work : () => scope.perf.within(runId, work);
 }

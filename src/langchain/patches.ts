@@ -14,8 +14,14 @@ interface Registry {
   readonly bases: WeakSet<object>;
   /** Functions that are already ours. */
   readonly ours: WeakSet<object>;
-  /** Prototypes whose leaves have been seen to, and these leaves as they then were. */
-  readonly ready: WeakMap<object, readonly (readonly [method: string, leaf: unknown])[]>;
+  /** Classes whose leaves have been seen to, by prototype. */
+  readonly ready: WeakMap<object, ReadyClass>;
+}
+
+interface ReadyClass {
+  /** The leaves as they were when they had been seen to. */
+  readonly leaves: readonly (readonly [method: string, leaf: unknown])[];
+  readonly isModel: boolean;
 }
 
 const REGISTRY = Symbol.for("langchain-perf/patches@1");
@@ -35,14 +41,19 @@ export function kindOf(object: object): LeafKind | "vectorstore" | undefined {
 
 /** Makes sure that the object's calls are seen: its class's leaves, and the embeddings that it uses. */
 export function ensureLeaves(object: object): void {
-  const kind = isReady(object) ? undefined : kindOf(object);
-  if (kind !== undefined && kind !== "vectorstore") {
-    const methods = Object.keys(LEAVES[kind]);
-    const prototype = Object.getPrototypeOf(object) as Record<string, unknown>;
-    for (const owner of [prototype, object]) for (const method of methods) patchLeaf(owner, kind, method);
-    registry.ready.set(prototype, methods.map((method) => [method, prototype[method]]));
-  }
-  ensureEmbeddingsOf(object);
+  const ready = registry.ready.get(Object.getPrototypeOf(object) as object);
+  if (!ready || !isAsItWas(object, ready.leaves)) patchLeaves(object);
+  // A model has none, and looking for what is not there takes longest: this is asked at each call.
+  if (!ready?.isModel) ensureEmbeddingsOf(object);
+}
+
+function patchLeaves(object: object): void {
+  const kind = kindOf(object);
+  if (kind === undefined || kind === "vectorstore") return;
+  const methods = Object.keys(LEAVES[kind]);
+  const prototype = Object.getPrototypeOf(object) as Record<string, unknown>;
+  for (const owner of [prototype, object]) for (const method of methods) patchLeaf(owner, kind, method);
+  registry.ready.set(prototype, { leaves: methods.map((method) => [method, prototype[method]]), isModel: kind === "chat" || kind === "llm" });
 }
 
 function ensureEmbeddingsOf(object: object): void {
@@ -52,9 +63,9 @@ function ensureEmbeddingsOf(object: object): void {
 }
 
 /** A leaf that is not as it was is a test's spy or a user's override: on the instance itself, or put on its class later. */
-function isReady(object: object): boolean {
-  const leaves = registry.ready.get(Object.getPrototypeOf(object) as object);
-  return leaves !== undefined && leaves.every(([method, leaf]) => (object as Record<string, unknown>)[method] === leaf);
+function isAsItWas(object: object, leaves: ReadyClass["leaves"]): boolean {
+  for (const [method, leaf] of leaves) if ((object as Record<string, unknown>)[method] !== leaf) return false;
+  return true;
 }
 
 function patchLeaf(object: object, kind: LeafKind, method: string): void {

@@ -124,6 +124,7 @@ function scopedMethod(method: Method, name: string, proxy: () => object, target:
     }
     if (!scope) return method.apply(self, args);
     const result = inScope(scope, () => method.apply(self, args));
+    if (plain && !perf.forget) return result;
     const entered = new Entered(scope, perf, release);
     if (perf.forget && result instanceof Promise) result.catch((error: unknown) => entered.failed(error));
     return plain ? result : scopedResult(result, entered);

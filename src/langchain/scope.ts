@@ -44,9 +44,14 @@ const STORAGE = Symbol.for("langchain-perf/scope@1");
 const shared = globalThis as { [STORAGE]?: AsyncLocalStorage<Scope> };
 const storage = (shared[STORAGE] ??= new AsyncLocalStorage<Scope>());
 
-/** `LANGCHAIN_PERF=off` turns everything into a pass-through; read at each entry, so that it can be changed at run time. */
-function isOff(): boolean {
-  return process.env.LANGCHAIN_PERF === "off";
+let off = false;
+
+/**
+ * `LANGCHAIN_PERF=off` turns everything into a pass-through. Looked up whenever something is wrapped or a `perf.run` begins, not
+ * at each call: reading the environment takes longer than the rest of entering a scope.
+ */
+export function readSwitch(): void {
+  off = process.env.LANGCHAIN_PERF === "off";
 }
 
 /** The scope around the code that runs now; one whose perf was closed meanwhile is none. */
@@ -62,7 +67,7 @@ export function inScope<T>(scope: Scope, work: () => T): T {
 
 /** A scope at the top of a program, or `undefined` when everything is switched off. */
 export function rootScope(perf: PerfRuntime, control: CallControl, run: { released?: AbortSignal | undefined; answered?: string[] | undefined } = {}): Scope | undefined {
-  if (perf.closed || isOff()) return undefined;
+  if (perf.closed || off) return undefined;
   const outer = currentScope();
   // Keys held further out stay held: the outer call still waits for them.
   const leaf = outer?.leaf && outer.perf === perf ? { kind: undefined, held: outer.leaf.held } : undefined;

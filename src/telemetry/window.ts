@@ -79,8 +79,9 @@ export class StatsWindow {
     this.#clock = clock;
   }
 
-  add(facts: CallFacts): void {
-    const now = this.#index();
+  /** @param elapsed now, by the monotonic clock */
+  add(facts: CallFacts, elapsed = this.#clock.elapsed()): void {
+    const now = Math.floor(elapsed / SLICE_MS);
     let ofKind = this.#slices.get(facts.kind);
     if (!ofKind) this.#slices.set(facts.kind, (ofKind = new Map()));
     let slice = ofKind.get(now);
@@ -92,17 +93,13 @@ export class StatsWindow {
   }
 
   snapshot(): PerfSnapshot {
-    const oldest = this.#index() - SLICES;
+    const oldest = Math.floor(this.#clock.elapsed() / SLICE_MS) - SLICES;
     const kinds: PerfSnapshot["kinds"] = {};
     for (const [kind, slices] of this.#slices) {
       const recent = [...slices].filter(([index]) => index > oldest).map(([, slice]) => slice);
       if (recent.length > 0) kinds[kind] = summary(recent);
     }
     return { windowMs: WINDOW_MS, kinds };
-  }
-
-  #index(): number {
-    return Math.floor(this.#clock.elapsed() / SLICE_MS);
   }
 }
 

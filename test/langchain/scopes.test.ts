@@ -162,12 +162,13 @@ describe("perfOf", () => {
 });
 
 describe("LANGCHAIN_PERF=off", () => {
-  it("turns everything into a pass-through, at run time", async () => {
+  it("turns everything into a pass-through from the next wrapping on, and so does its end", async () => {
     const model = new FakeChatModel();
     await using perf = createPerf({ cache: true });
     const fast = withPerf(model, perf);
     vi.stubEnv("LANGCHAIN_PERF", "off");
     try {
+      withPerf(model, perf);
       for (const _ of [1, 2]) await fast.invoke("Hello", { configurable: { perf: { cache: "use" } } });
       await perf.run(() => model.invoke("Hello"));
       expect(model.counts.chat).toBe(3);
@@ -175,6 +176,7 @@ describe("LANGCHAIN_PERF=off", () => {
     } finally {
       vi.unstubAllEnvs();
     }
+    withPerf(model, perf);
     for (const _ of [1, 2]) await fast.invoke("Hello");
     expect(model.counts.chat).toBe(4);
   });

@@ -1,8 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { CacheMissError } from "../../core/errors.ts";
 import type { CacheFacts, KindName } from "../../core/facts.ts";
-import type { Answer, Call, Layer, Next } from "../../core/layer.ts";
-import { collect } from "../../core/parts.ts";
+import type { Answer, Call, Layer } from "../../core/layer.ts";
 import type { MemoryEntry, MemoryStore } from "../../stores/memory.ts";
 import type { Invalidations } from "./invalidations.ts";
 import type { QuestionLog } from "./questions.ts";
@@ -42,29 +41,16 @@ export class MemoryCache implements Layer {
         return entry.answer;
       }
       facts.cache = { status: "miss", key };
+      this.#options.questions.remember(key, call.identity as string);
     }
     // What is not cached at all, such as a retriever below the cached model, is not what "only" is about.
     if (control.cache === "only" && this.#options.covers(call.kind.name)) throw new CacheMissError(key);
     return undefined;
   }
 
-  handle(call: Call, next: Next): AsyncIterable<unknown> {
+  answered(call: Call, answer: Answer): void {
     const { status, key } = call.facts.cache as CacheFacts;
-    if (status !== "miss" || key === undefined) return next(call);
-    const { questions, invalidations } = this.#options;
-    questions.remember(key, call.identity as string);
-    const asked = invalidations.count;
-    let pack: ((part: unknown) => unknown) | undefined;
-    return collect(
-      next(call),
-      (part) => {
-        if (call.snapshots) return undefined;
-        // A follower's parts are snapshots already.
-        pack ??= call.facts.coalesced === "follower" ? (packed) => packed : call.kind.packer(call.mode);
-        return pack(part);
-      },
-      (parts) => this.#keep(call, key, { mode: call.mode, parts: call.snapshots ?? parts }, asked),
-    );
+    if (status === "miss" && key !== undefined) this.#keep(call, key, answer);
   }
 
   #fresh(key: string): MemoryEntry | undefined {
@@ -75,8 +61,7 @@ export class MemoryCache implements Layer {
     return undefined;
   }
 
-  /** @param asked how many invalidations there had been when the question was asked */
-  #keep(call: Call, key: string, answer: Answer, asked: number): void {
+  #keep(call: Call, key: string, answer: Answer): void {
     const { facts, control, kind } = call;
     const { store, clock, namespace, ttlOf, invalidations } = this.#options;
     const writer = facts.leaderId ?? facts.id;
@@ -97,6 +82,6 @@ export class MemoryCache implements Layer {
       tenant: control.tenant,
       tags: control.tags,
     };
-    if (ttlMs > 0 && !invalidations.concern(asked, key, entry)) store.set(key, entry);
+    if (ttlMs > 0 && !invalidations.concern(call.number, key, entry)) store.set(key, entry);
   }
 }
