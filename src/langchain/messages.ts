@@ -174,6 +174,6 @@ export function estimateBytes(value: unknown): number {
     return value.reduce<number>((sum, item) => sum + 8 + estimateBytes(item), OBJECT_BYTES);
   }
   let bytes = isMessage(value) ? MESSAGE_BYTES : OBJECT_BYTES;
-  for (const key of Object.keys(value)) if (!CONSTANT.has(key)) bytes += 8 + estimateBytes((value as Record<string, unknown>)[key]);
+  for (const key in value) if (!CONSTANT.has(key)) bytes += 8 + estimateBytes((value as Record<string, unknown>)[key]);
   return bytes;
 }

@@ -46,13 +46,16 @@ class Flight {
       this.#feedAll();
       pull();
     };
-    const pull = (): void => void this.#source?.next().then(hear).catch(failed);
-    try {
-      this.#source = next(this.leader.withSignal(this.#abort.signal))[Symbol.asyncIterator]();
-      pull();
-    } catch (error) {
-      failed(error);
-    }
+    // A layer or a model may throw instead of giving a promise.
+    const pull = (): void => {
+      try {
+        this.#source ??= next(this.leader.withSignal(this.#abort.signal))[Symbol.asyncIterator]();
+        this.#source.next().then(hear, failed);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    pull();
   }
 
   #land(end: { error?: unknown }): void {

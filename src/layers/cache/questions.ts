@@ -12,12 +12,19 @@ export interface QuestionDifference {
   readonly fields: readonly { readonly name: string; readonly here: string | undefined; readonly there: string | undefined }[];
 }
 
-/** What the latest questions were made of, bounded in length, oldest out first; for `perf.cache.explain`. */
+interface Question {
+  readonly key: string;
+  readonly identity: string;
+}
+
+/**
+ * What the latest questions were made of, bounded in length, oldest out first; for `perf.cache.explain`. Written at every miss
+ * and hardly ever read: a list, not a map.
+ */
 export class QuestionLog {
-  readonly #identities = new Map<string, string>();
   readonly #maxLength: number;
-  /** Keys in the order they came, from `#oldest` on. A map alone would walk over its deleted entries at each eviction. */
-  #order: string[] = [];
+  /** Live from `#oldest` on. */
+  #questions: Question[] = [];
   #oldest = 0;
   #length = 0;
 
@@ -27,25 +34,18 @@ export class QuestionLog {
   }
 
   remember(key: string, identity: string): void {
-    if (this.#identities.has(key)) return;
-    this.#identities.set(key, identity);
-    this.#order.push(key);
+    this.#questions.push({ key, identity });
     this.#length += identity.length;
-    while (this.#length > this.#maxLength) this.#forgetOldest();
-  }
-
-  #forgetOldest(): void {
-    const oldest = this.#order[this.#oldest++] as string;
-    this.#length -= this.#identities.get(oldest)?.length ?? 0;
-    this.#identities.delete(oldest);
-    if (this.#oldest < this.#order.length / 2) return;
-    this.#order = this.#order.slice(this.#oldest);
-    this.#oldest = 0;
+    while (this.#length > this.#maxLength) this.#length -= (this.#questions[this.#oldest++] as Question).identity.length;
+    if (this.#oldest > 1_000 && this.#oldest > this.#questions.length / 2) {
+      this.#questions = this.#questions.slice(this.#oldest);
+      this.#oldest = 0;
+    }
   }
 
   fields(key: string): QuestionField[] | undefined {
-    const identity = this.#identities.get(key);
-    return identity === undefined ? undefined : readIdentity(identity).map(([name, text]) => ({ name, text }));
+    const question = this.#questions.findLast((asked, at) => at >= this.#oldest && asked.key === key);
+    return question && fieldsOf(question.identity);
   }
 
   /** The remembered question that differs in the fewest fields, at least one. */
@@ -53,20 +53,23 @@ export class QuestionLog {
     const here = this.fields(key);
     if (!here) return undefined;
     let best: QuestionDifference | undefined;
-    for (const other of this.#identities.keys()) {
-      if (other === key) continue;
-      const fields = differences(here, this.fields(other) ?? []);
-      if (!best || fields.length < best.fields.length) best = { key: other, fields };
+    for (const other of this.#questions.slice(this.#oldest)) {
+      if (other.key === key) continue;
+      const fields = differences(here, fieldsOf(other.identity));
+      if (!best || fields.length < best.fields.length) best = { key: other.key, fields };
     }
     return best;
   }
 
   clear(): void {
-    this.#identities.clear();
-    this.#order = [];
+    this.#questions = [];
     this.#oldest = 0;
     this.#length = 0;
   }
+}
+
+function fieldsOf(identity: string): QuestionField[] {
+  return readIdentity(identity).map(([name, text]) => ({ name, text }));
 }
 
 function differences(here: readonly QuestionField[], there: readonly QuestionField[]): QuestionDifference["fields"] {
