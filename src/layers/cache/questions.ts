@@ -69,7 +69,13 @@ export class QuestionLog {
 }
 
 function fieldsOf(identity: string): QuestionField[] {
-  return readIdentity(identity).map(([name, text]) => ({ name, text }));
+  return readIdentity(identity).map(([name, text]) => ({ name, text: readable(text) }));
+}
+
+/** A text that is one plain string, without the mark of its length. */
+function readable(text: string): string {
+  const [mark, length] = /^"(\d+):/.exec(text) ?? [];
+  return mark !== undefined && text.length === mark.length + Number(length) ? text.slice(mark.length) : text;
 }
 
 function differences(here: readonly QuestionField[], there: readonly QuestionField[]): QuestionDifference["fields"] {
