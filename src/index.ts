@@ -2,7 +2,7 @@ export { createPerf, type Perf, type PerfEvents } from "./perf.ts";
 export { withPerf, perfOf } from "./with-perf.ts";
 export { instrument } from "./langchain/install.ts";
 export { PerfCallbackHandler } from "./langchain/handler.ts";
-export { CacheMissError, DeadlineError, MissingPeerError, OptionError, PerfError } from "./core/errors.ts";
+export { CacheMissError, DeadlineError, OptionError, PerfError } from "./core/errors.ts";
 export type { CallControl, CallWishes } from "./core/control.ts";
 export type { CacheFacts, CallFacts, KindName, Usage } from "./core/facts.ts";
 export type { CacheExplanation, CacheStats, InvalidateBy, PerfCache } from "./layers/cache/admin.ts";

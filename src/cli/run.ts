@@ -18,12 +18,23 @@ const USAGE = 2;
  */
 export async function run(argv: string[], terminal?: Terminal, loadDemo = importDemo): Promise<number> {
   // The demo reads its arguments itself, its `--help` included.
-  if (argv[0] === "demo") return (await loadDemo()).main(argv.slice(1));
+  if (argv[0] === "demo") return runDemo(argv.slice(1), terminal ?? { stderr: (text) => void process.stderr.write(text) }, loadDemo);
   const own = terminal === undefined ? processTerminal() : undefined;
   try {
     return await runParsed(argv, terminal ?? own!);
   } finally {
     own?.release();
+  }
+}
+
+async function runDemo(argv: string[], terminal: Pick<Terminal, "stderr">, loadDemo: () => Promise<Demo>): Promise<number> {
+  try {
+    return await (await loadDemo()).main(argv);
+  } catch (error) {
+    const [, missing] = /Cannot find package '([^']+)'/.exec((error as Error).message) ?? [];
+    if (missing === undefined) throw error;
+    terminal.stderr(`The demo's programs need the package "${missing}": npm install ${missing}\n`);
+    return FAILED;
   }
 }
 

@@ -50,13 +50,6 @@ export class DeadlineError extends PerfError {
   }
 }
 
-/** An optional dependency is needed and not installed. */
-export class MissingPeerError extends PerfError {
-  constructor(peer: string, purpose: string, cause?: unknown) {
-    super("PERF_MISSING_PEER", `${purpose} needs the package "${peer}": npm install ${peer}`, { cause });
-  }
-}
-
 /** How a value is shown in an error message: short, and safe for anything. */
 function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);

@@ -51,6 +51,18 @@ describe("langchain-perf", () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining("EADDRINUSE")]);
   });
 
+  it("says what to install when the demo's programs lack a package", async () => {
+    const told: string[] = [];
+    const terminal = { stdout: () => {}, stderr: (text: string) => void told.push(text), ended: new AbortController().signal };
+    const missing = (): never => {
+      throw new Error("Cannot find package 'langchain' imported from /somewhere/dist/demo.js");
+    };
+    expect(await run(["demo"], terminal, async () => missing())).toBe(1);
+    expect(told.join("")).toContain("npm install langchain");
+    const broken = run(["demo"], terminal, () => Promise.reject(new Error("something else")));
+    await expect(broken).rejects.toThrow("something else");
+  });
+
   it("gives the demo its arguments and ends with its exit code", async () => {
     const given: string[][] = [];
     const demo = { main: async (argv: string[]) => (given.push(argv), 7) };
