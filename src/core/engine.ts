@@ -3,7 +3,7 @@ import type { Clock } from "./clock.ts";
 import { CacheMissError, DeadlineError } from "./errors.ts";
 import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
-import { keepOf, type Keep } from "./keep.ts";
+import { collectOriginals, keepOf, type Keep } from "./keep.ts";
 import { last, once } from "./parts.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
 import { CallStream, type OpenCall } from "./stream.ts";
@@ -80,7 +80,7 @@ export class Engine {
         const { call, hit, started } = run;
         if (!shape) {
           shape = shaper(call, hit !== undefined);
-          if (!hit && this.#keepers.length > 0) keep = keepOf(call);
+          if (!hit) keep = this.#keepers.length > 0 ? keepOf(call) : collectOriginals();
         }
         keep?.add(part);
         if (call.facts.timeToFirstTokenMs === undefined && call.kind.hasContent(part)) {
@@ -88,12 +88,12 @@ export class Engine {
         }
         return shape(part);
       },
-      ended: (parts, error) => {
+      ended: (error) => {
         const { call, hit, started } = run;
         this.#forget(stream);
         if (error !== undefined) return this.#fail(call, started, error);
         if (keep) this.#answered(call, keep);
-        this.#finish(call, started, hit?.mode ?? mode, hit?.parts ?? parts);
+        this.#finish(call, started, hit?.mode ?? mode, hit?.parts ?? keep?.parts() ?? []);
       },
     });
     return stream as AsyncGenerator<Part, void, undefined>;

@@ -24,3 +24,9 @@ export function keepOf(call: Call): Keep {
   };
   return { add, parts: () => kept };
 }
+
+/** Where nobody keeps the answer: the parts themselves, to count its tokens by. */
+export function collectOriginals(): Keep {
+  const originals: unknown[] = [];
+  return { add: (part) => void originals.push(part), parts: () => originals };
+}

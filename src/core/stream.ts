@@ -15,8 +15,8 @@ export interface StreamHooks {
   deliver(part: unknown): unknown;
   /** See `Request.afterPart`. */
   afterPart: ((part: unknown) => Promise<void> | void) | undefined;
-  /** Called once, with all that was taken from the source. */
-  ended(parts: readonly unknown[], error: unknown): void;
+  /** Called once. `error` is `undefined` when the source gave its last part. */
+  ended(error: unknown): void;
   /** Monotonic milliseconds. */
   elapsed(): number;
 }
@@ -30,7 +30,6 @@ const NOTHING = Symbol("nothing");
  */
 export class CallStream implements AsyncGenerator<unknown, void, undefined> {
   readonly #hooks: StreamHooks;
-  readonly #parts: unknown[] = [];
   #open: OpenCall | undefined;
   #rejectPending: ((reason: unknown) => void) | undefined;
   #last: unknown = NOTHING;
@@ -93,9 +92,9 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
       } catch (error) {
         return fail(error);
       }
-      const { source, abort } = this.#open;
-      if (abort.signal.aborted) return this.expire(abort.signal.reason);
-      source.next().then((result) => {
+      // It may have started with a signal that was aborted already.
+      if (this.#ended) return;
+      this.#open.source.next().then((result) => {
         if (this.#rejectPending !== fail) return;
         this.#rejectPending = undefined;
         if (result.done) {
@@ -111,12 +110,13 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
   #start(): OpenCall {
     const open = this.#hooks.open();
     const { signal } = open.abort;
-    signal.addEventListener("abort", () => this.expire(signal.reason), { once: true });
+    this.#open = open;
+    if (signal.aborted) this.expire(signal.reason);
+    else signal.addEventListener("abort", () => this.expire(signal.reason), { once: true });
     return open;
   }
 
   #deliver(part: unknown): unknown {
-    this.#parts.push(part);
     const delivered = this.#hooks.deliver(part);
     this.#last = delivered;
     this.idleSinceMs = this.#hooks.elapsed();
@@ -139,7 +139,7 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
     this.#ended = true;
     if (!this.#open) return;
     this.#open.abort.release();
-    this.#hooks.ended(this.#parts, error);
+    this.#hooks.ended(error);
   }
 
   #takeFailure(): Promise<never> {

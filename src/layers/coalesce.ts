@@ -8,6 +8,8 @@ interface Reader {
   readonly signal: AbortSignal | undefined;
   readonly onAbort: () => void;
   at: number;
+  /** Kept beside the signal: asking an AbortSignal takes as long as all else that is done for a part. */
+  aborted: boolean;
   /** Set while the reader waits for a part. */
   waiting: { resolve(result: IteratorResult<unknown>): void; reject(error: unknown): void } | undefined;
 }
@@ -24,6 +26,8 @@ class Flight {
   #source: AsyncIterator<unknown> | undefined;
   #end: { error?: unknown } | undefined;
   #followed = false;
+  /** Every reader has gone before the end. */
+  #deserted = false;
 
   /** @param landed called when the flight can no longer be joined */
   constructor(leader: Call, landed: () => void) {
@@ -38,7 +42,7 @@ class Flight {
     const failed = (error: unknown): void => this.#land({ error });
     const hear = (result: IteratorResult<unknown>): void => {
       if (result.done) return this.#land({});
-      if (this.#abort.signal.aborted) return;
+      if (this.#deserted) return;
       // The one part of an `invoke` comes last: nobody can join after it, and for the leader alone no snapshot is needed.
       if (mode === "invoke") this.#landed();
       if (mode !== "invoke" || this.#followed) this.kept.push(pack(result.value));
@@ -77,7 +81,11 @@ class Flight {
 
   /** Each reader at its own pace; the last one to leave aborts the upstream call. */
   #read(parts: readonly unknown[], signal: AbortSignal | undefined): AsyncIterable<unknown> {
-    const reader: Reader = { parts, signal, at: 0, waiting: undefined, onAbort: () => this.#feed(reader) };
+    const onAbort = (): void => {
+      reader.aborted = true;
+      this.#feed(reader);
+    };
+    const reader: Reader = { parts, signal, at: 0, aborted: signal?.aborted === true, waiting: undefined, onAbort };
     signal?.addEventListener("abort", reader.onAbort, { once: true });
     this.#readers.add(reader);
     return fromNext(
@@ -92,16 +100,19 @@ class Flight {
 
   /** Gives a waiting reader what there is for it: a part, the end, or its own abort. */
   #feed(reader: Reader): void {
-    const { waiting, signal, parts } = reader;
+    const { waiting, signal, parts, aborted } = reader;
     if (!waiting) return;
-    const aborted = signal?.aborted === true;
     if (!aborted && reader.at < parts.length) {
       reader.waiting = undefined;
-      waiting.resolve({ done: false, value: parts[reader.at++] });
+      const value = parts[reader.at];
+      // Read once, and then the reader's alone: a stream's parts should not grow old together.
+      if (parts === this.#originals) this.#originals[reader.at] = undefined;
+      reader.at += 1;
+      waiting.resolve({ done: false, value });
     } else if (aborted || this.#end) {
       reader.waiting = undefined;
       this.#leave(reader);
-      if (aborted) waiting.reject(signal.reason);
+      if (aborted) waiting.reject(signal?.reason);
       else if (this.#end && "error" in this.#end) waiting.reject(this.#end.error);
       else waiting.resolve({ done: true, value: undefined });
     }
@@ -117,6 +128,7 @@ class Flight {
     signal?.removeEventListener("abort", onAbort);
     if (this.#readers.size > 0 || this.#end) return;
     this.#landed();
+    this.#deserted = true;
     this.#abort.abort(signal?.aborted ? signal.reason : new DOMException("Every caller of this shared call has gone.", "AbortError"));
     // For an upstream that does not hear its signal.
     Promise.resolve(this.#source?.return?.()).catch(ignore);
