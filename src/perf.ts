@@ -1,17 +1,18 @@
 import { systemClock, type Clock } from "./core/clock.ts";
-import { NO_WISHES, resolveControl, type CallControl, type CallWishes } from "./core/control.ts";
+import { resolveControl, type CallControl, type CallWishes } from "./core/control.ts";
 import { Engine } from "./core/engine.ts";
+import { OptionError } from "./core/errors.ts";
 import type { CallFacts } from "./core/facts.ts";
 import type { Layer } from "./core/layer.ts";
 import type { RunTracer } from "./core/runs.ts";
 import { PerfCallbackHandler, type RunSink } from "./langchain/handler.ts";
 import { install } from "./langchain/install.ts";
 import type { WrappingPerf } from "./langchain/proxy.ts";
-import { inScope, rootScope, type RunConfig } from "./langchain/scope.ts";
+import { inScope, outerControl, rootScope, type RunConfig } from "./langchain/scope.ts";
 import { PerfCache } from "./layers/cache/admin.ts";
 import { MemoryCache } from "./layers/cache/memory.ts";
 import { QuestionLog } from "./layers/cache/questions.ts";
-import { keySpace, wantedBy, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
+import { coveredBy, keySpace, wantedBy, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
 import { Coalesce } from "./layers/coalesce.ts";
 import { TraceLayer } from "./layers/trace/layer.ts";
 import { runTracer, SpanTracer } from "./layers/trace/tracer.ts";
@@ -88,7 +89,7 @@ class LangChainPerf implements Perf, WrappingPerf {
 
   run<T>(work: () => T, wishes?: CallWishes): T {
     install();
-    const scope = rootScope(this, this.controlFor(wishes === undefined ? {} : { configurable: { perf: wishes } }, NO_WISHES));
+    const scope = rootScope(this, this.controlFor(wishes === undefined ? {} : { configurable: { perf: wishes } }, outerControl(this)));
     return scope ? inScope(scope, work) : work();
   }
 
@@ -138,7 +139,9 @@ class LangChainPerf implements Perf, WrappingPerf {
     return this.#window.snapshot();
   }
 
-  on<E extends keyof PerfEvents>(_event: E, listener: (event: PerfEvents[E]) => void): () => void {
+  on<E extends keyof PerfEvents>(event: E, listener: (event: PerfEvents[E]) => void): () => void {
+    if (event !== "call") throw new OptionError("on", 'the event "call"', event);
+    if (typeof listener !== "function") throw new OptionError("on", "a function that hears of the event", listener);
     const heard = (facts: CallFacts): void => listener(facts);
     this.#listeners.add(heard);
     return () => this.#listeners.delete(heard);
@@ -182,7 +185,7 @@ function memoryLayer(options: ResolvedCache, cache: PerfCache, clock: Clock): La
     clock,
     namespace: options.namespace,
     ttlOf: (kind) => options.kinds[kind]?.ttlMs ?? options.ttlMs,
-    covers: (kind) => options.kinds[kind] !== undefined,
+    covers: coveredBy(options),
     wanted: wantedBy(options),
   });
 }

@@ -4,7 +4,7 @@ import { CacheMissError, DeadlineError } from "./errors.ts";
 import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
 import { collectOriginals, keepOf, type Keep } from "./keep.ts";
-import { last, once } from "./parts.ts";
+import { last, once, orItself, settled } from "./parts.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
 import { CallStream, type OpenCall } from "./stream.ts";
 
@@ -18,6 +18,13 @@ export interface EngineOptions {
   readonly idleConsumerMs: number;
   /** Told of every call when it ends, and when that was by the monotonic clock. */
   finished(facts: CallFacts, elapsed: number): void;
+}
+
+const failures = new WeakSet<object>();
+
+/** Whether this is an error that a call ended with, as opposed to one that a program made of its answers. */
+export function failedCall(error: unknown): boolean {
+  return typeof error === "object" && error !== null && failures.has(error);
 }
 
 /** A streamed call that has started. */
@@ -53,7 +60,7 @@ export class Engine {
       const answer = this.#answerNow(call);
       if (!answer) return this.#invokeThrough(request as Request, call, started) as Promise<Part>;
       const [whole] = call.kind.convert(answer, "invoke") as readonly unknown[];
-      const fresh = call.kind.reissuer("invoke", call.input)(whole);
+      const fresh = shaper(call, true)(whole);
       this.#finish(call, started, answer.mode, answer.parts);
       const heard = request.onShared?.(fresh as Part);
       return heard ? heard.then(() => fresh as Part) : Promise.resolve(fresh as Part);
@@ -128,7 +135,7 @@ export class Engine {
         }
         this.#finish(call, started, "invoke", [whole]);
         if (call.facts.coalesced !== "follower") return whole;
-        const fresh = call.kind.reissuer("invoke", call.input)(whole);
+        const fresh = shaper(call, false)(whole);
         const heard = request.onShared?.(fresh);
         return heard ? heard.then(() => fresh) : fresh;
       },
@@ -146,7 +153,7 @@ export class Engine {
   }
 
   #whole(call: Call): Promise<unknown> {
-    return this.#options.layers.length === 0 ? call.backend.invoke(call) : last(this.#run(call));
+    return this.#options.layers.length === 0 ? settled(() => call.backend.invoke(call)) : last(this.#run(call));
   }
 
   #answerNow(call: Call): Answer | undefined {
@@ -196,6 +203,7 @@ export class Engine {
 
   #fail(call: EngineCall, started: number, error: unknown): void {
     call.facts.error = errorFacts(error);
+    if (typeof error === "object" && error !== null) failures.add(error);
     this.#end(call, started);
   }
 
@@ -238,7 +246,7 @@ function ask(call: Call): AsyncIterable<unknown> {
 
 /** How parts leave the layers: the model's own for the call that pays, fresh ones for all others. */
 function shaper(call: Call, hit: boolean): (part: unknown) => unknown {
-  return hit || call.facts.coalesced === "follower" ? call.kind.reissuer(call.mode, call.input) : (part) => part;
+  return hit || call.facts.coalesced === "follower" ? orItself(call.kind.reissuer(call.mode, call.input)) : (part) => part;
 }
 
 function failing(error: unknown): AsyncIterator<unknown> {

@@ -68,8 +68,8 @@ function canonicalObject(value: object, rename: Rename | undefined, key: string)
   if (value instanceof Map) return `m${canonical([...value].sort(), rename, key)}`;
   if (value instanceof Headers) return `h${canonicalItems([...value], rename, key)}`;
   if (value instanceof Set) return `s${canonical([...value].sort(), rename, key)}`;
-  const { toJSON } = value as { toJSON?: unknown };
-  if (typeof toJSON === "function") return `j${canonical(toJSON.call(value), rename, key)}`;
+  if (value instanceof URL || value instanceof URLSearchParams) return `l${canonical(String(value))}`;
+  // A `toJSON` may say less than the object is: all of LangChain's tools of a class have the same.
   return `@${instanceId(value)};`;
 }
 

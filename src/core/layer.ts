@@ -39,6 +39,8 @@ export interface Call<In = unknown, Part = unknown> {
   readonly signal: AbortSignal | undefined;
   /** The only mutable part: what happened to this call. */
   readonly facts: CallFacts;
+  /** The object that was asked. */
+  readonly origin: object | undefined;
   /** Counts up: a call that was made later has a higher number. */
   readonly number: number;
   /** Keys of the calls inside which this one was made: sharing one of them would wait for itself. */
@@ -95,7 +97,6 @@ export interface Layer {
   handle?(call: Call, next: Next): AsyncIterable<unknown>;
   /** Hears of a whole answer that the layers below gave, before or while the caller gets it, and not when the call failed or was left. */
   answered?(call: Call, answer: Answer): void;
-  close?(): Promise<void>;
 }
 
 /** Nests the layers around `innermost`, the first outermost. */

@@ -9,8 +9,29 @@ export function once(ask: () => Promise<unknown>): AsyncIterable<unknown> {
   return fromNext(() => {
     if (asked) return END;
     asked = true;
-    return ask().then(toResult);
+    return settled(ask).then(toResult);
   });
+}
+
+/** What cannot be copied is shared as it is: that is no reason to fail anybody's call. */
+export function orItself(copy: (part: unknown) => unknown): (part: unknown) => unknown {
+  return (part) => {
+    try {
+      return copy(part);
+    } catch {
+      return part;
+    }
+  };
+}
+
+/** A promise of whatever `ask` does: gives a promise or a plain value, or throws. */
+export function settled(ask: () => unknown): Promise<unknown> {
+  try {
+    const given = ask();
+    return given instanceof Promise ? given : Promise.resolve(given);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /** The last part, when there are no more. */

@@ -7,6 +7,8 @@ import type { Backend, Call, Kind, Mode } from "./layer.ts";
 export interface Request<In = unknown, Part = unknown> {
   readonly kind: Kind<In, Part>;
   readonly input: In;
+  /** The object that was asked: a model, embeddings, a retriever or a tool. */
+  readonly origin?: object;
   readonly backend: Backend<In, Part>;
   readonly control: CallControl;
   /** The caller's own signal. */
@@ -109,6 +111,9 @@ export class EngineCall implements Call {
   }
   get backend(): Backend {
     return this.#request.backend;
+  }
+  get origin(): object | undefined {
+    return this.#request.origin;
   }
   get control(): CallControl {
     return this.#request.control;

@@ -31,6 +31,8 @@ const NOTHING = Symbol("nothing");
 export class CallStream implements AsyncGenerator<unknown, void, undefined> {
   readonly #hooks: StreamHooks;
   #open: OpenCall | undefined;
+  /** The last answer that was promised. */
+  #queue: Promise<IteratorResult<unknown, void>> = Promise.resolve({ done: true, value: undefined });
   #rejectPending: ((reason: unknown) => void) | undefined;
   #last: unknown = NOTHING;
   #failure: { error: unknown } | undefined;
@@ -43,6 +45,14 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
   }
 
   next(): Promise<IteratorResult<unknown, void>> {
+    // Who asks again before the last part has come is answered after it.
+    if (this.#rejectPending) return (this.#queue = this.#queue.then(() => this.next(), () => this.next()));
+    const step = this.#next();
+    this.#queue = step;
+    return step;
+  }
+
+  #next(): Promise<IteratorResult<unknown, void>> {
     if (this.#failure) return this.#takeFailure();
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
     this.idleSinceMs = undefined;
@@ -50,7 +60,7 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
     if (last === NOTHING || !this.#hooks.afterPart) return this.#pull();
     this.#last = NOTHING;
     const after = this.#hooks.afterPart(last);
-    return after ? after.then(() => this.#pull()) : this.#pull();
+    return after ? after.then(() => this.#pull(), (error: unknown) => this.throw(error)) : this.#pull();
   }
 
   async return(): Promise<IteratorResult<unknown, void>> {
@@ -97,13 +107,10 @@ export class CallStream implements AsyncGenerator<unknown, void, undefined> {
       this.#open.source.next().then((result) => {
         if (this.#rejectPending !== fail) return;
         this.#rejectPending = undefined;
-        if (result.done) {
-          this.#end(undefined);
-          resolve({ done: true, value: undefined });
-        } else {
-          resolve({ done: false, value: this.#deliver(result.value) });
-        }
-      }, fail);
+        if (!result.done) return resolve({ done: false, value: this.#deliver(result.value) });
+        this.#end(undefined);
+        resolve({ done: true, value: undefined });
+      }).catch(fail);
     });
   }
 

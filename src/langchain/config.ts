@@ -16,6 +16,11 @@ interface CallbackManagerLike {
   removeHandler(handler: unknown): void;
 }
 
+/** A config without callbacks has those of the run around it, where LangChain knows of one. */
+export function inheriting(config: RunConfig | undefined): RunConfig | undefined {
+  return config?.callbacks === undefined ? (AsyncLocalStorageProviderSingleton.getRunnableConfig() as RunConfig | undefined) : config;
+}
+
 export function handlersOf(callbacks: unknown): readonly unknown[] {
   if (!callbacks) return [];
   return Array.isArray(callbacks) ? callbacks : ((callbacks as CallbackManagerLike).handlers ?? []);
@@ -43,8 +48,7 @@ export function recarried<C extends RunConfig>(config: C, scope: Scope): C {
  * run around it, as LangChain does it.
  */
 export function withHandler<C extends RunConfig>(config: C | undefined, handler: BaseCallbackHandler, replaced: (handler: unknown) => boolean): C {
-  const inherited = config?.callbacks ?? (AsyncLocalStorageProviderSingleton.getRunnableConfig() as RunConfig | undefined)?.callbacks;
-  return { ...config, callbacks: addTo(inherited, handler, replaced) } as C;
+  return { ...config, callbacks: addTo(inheriting(config)?.callbacks, handler, replaced) } as C;
 }
 
 function addTo(callbacks: unknown, handler: BaseCallbackHandler, replaced: (handler: unknown) => boolean): unknown {
@@ -61,8 +65,7 @@ function addTo(callbacks: unknown, handler: BaseCallbackHandler, replaced: (hand
  * it hears after its graph has ended: inside a scope it is waited for.
  */
 export function awaitMessageStream(config: RunConfig | undefined): void {
-  const { callbacks } = config?.callbacks === undefined ? ((AsyncLocalStorageProviderSingleton.getRunnableConfig() ?? {}) as RunConfig) : config;
-  for (const handler of handlersOf(callbacks) as { name?: string; awaitHandlers?: boolean }[]) {
+  for (const handler of handlersOf(inheriting(config)?.callbacks) as { name?: string; awaitHandlers?: boolean }[]) {
     if (handler.name === "StreamMessagesHandler") handler.awaitHandlers = true;
   }
 }

@@ -112,6 +112,27 @@ export function hidden(value: unknown): string {
   return `${digest(canonical(value))};`;
 }
 
+/** How the provider is reached: no part of what is asked. Where requests go is in `endpointText`. */
+const CONNECTION: ReadonlySet<string> = new Set(["client", "clientConfig", "clientOptions", "caller"]);
+const CREDENTIAL = /(?:api_?key|secret|password|credentials?|access_?token|auth_?token)$/i;
+/** Objects that hold settings, by their names. */
+const SETTINGS = /(?:options|kwargs|params|config|settings|body|headers)$/i;
+
+/**
+ * What an object that shows its parameters in no other way depends on: its plain fields and its settings, hashed. One that holds
+ * objects of which we cannot tell what they are for counts by itself as well.
+ */
+export function fieldsText(object: object): string {
+  const shown: Record<string, unknown> = {};
+  let opaque = "";
+  for (const [name, value] of Object.entries(object)) {
+    if (CONNECTION.has(name) || CREDENTIAL.test(name)) continue;
+    if (typeof value !== "object" || value === null || SETTINGS.test(name)) shown[name] = value;
+    else opaque = ` ${opaqueIdentity(object, undefined)}`;
+  }
+  return hidden(shown) + opaque;
+}
+
 /** The class's name, which tells two providers with equal parameters apart. */
 export function className(object: object): string {
   return object.constructor.name;

@@ -71,7 +71,7 @@ function modelRequest<In extends { options: ModelOptions; runManager: LLMRunMana
     stream: (call) =>
       leafIterator(scope, call, () => original.call(model, question, withSignal(options, call.signal), runManager && withoutTokens(runManager)) as AsyncIterator<Part>),
   };
-  return requestOf(kind, input, backend, scope, { run: runManager, model: modelName(model), signal: options.signal });
+  return requestOf(kind, input, backend, scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal });
 }
 
 /**
@@ -126,7 +126,7 @@ function plainCall<In, Part>(
       throw new Error(`A ${kind.name} call has no stream.`);
     },
   };
-  return scope.perf.engine.invoke(requestOf(kind, input, backend, scope, { run: runManager as RunIds | undefined, model, signal }));
+  return scope.perf.engine.invoke(requestOf(kind, input, backend, scope, { origin: self, run: runManager as RunIds | undefined, model, signal }));
 }
 
 function withConfigSignal([input, runManager, config]: unknown[], signal: AbortSignal | undefined): unknown[] {
@@ -140,10 +140,10 @@ interface RunIds {
 
 function requestOf<In, Part>(
   kind: Request<In, Part>["kind"], input: In, backend: Backend<In, Part>, scope: Scope,
-  { run, model, signal }: { run: RunIds | undefined; model: string | undefined; signal?: AbortSignal | undefined },
+  { origin, run, model, signal }: { origin: object; run: RunIds | undefined; model: string | undefined; signal?: AbortSignal | undefined },
 ): Request<In, Part> {
   return {
-    kind, input, backend, model, signal,
+    kind, input, backend, origin, model, signal,
     control: scope.control,
     held: scope.leaf?.held ?? NONE,
     released: scope.released,
@@ -171,12 +171,20 @@ function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T): T {
 function leafIterator<Part>(scope: Scope, call: LeafCall, open: () => AsyncIterator<Part>): AsyncIterator<Part> {
   const inside = leafScope(scope, call.kind.name, sharedBy(call));
   const { runId } = call.facts;
-  const parts = inScope(inside, belowRun(scope, runId, open));
+  const parts = iteratorOf(inScope(inside, belowRun(scope, runId, open)));
   const next = belowRun(scope, runId, () => parts.next());
   return {
     next: () => inScope(inside, next),
     return: (value) => (parts.return ? inScope(inside, belowRun(scope, runId, () => (parts.return as NonNullable<typeof parts.return>)(value))) : Promise.resolve({ done: true, value })),
   };
+}
+
+/** LangChain reads a leaf's stream by `for await`: whatever that takes, a model may give. */
+function iteratorOf<Part>(parts: AsyncIterator<Part> | AsyncIterable<Part> | Iterable<Part>): AsyncIterator<Part> {
+  if (Symbol.asyncIterator in parts) return parts[Symbol.asyncIterator]();
+  if (!(Symbol.iterator in parts)) return parts;
+  const each = parts[Symbol.iterator]();
+  return { next: async () => each.next() };
 }
 
 function belowRun<T>(scope: Scope, runId: string | undefined, work: () => T): () => T {

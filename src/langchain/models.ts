@@ -1,4 +1,4 @@
-import { canonicalWithout, type IdentityFields } from "../core/key.ts";
+import { canonical, canonicalWithout, type IdentityFields } from "../core/key.ts";
 import type { Completeness, OwnIdentity } from "../core/layer.ts";
 import { className, endpointText, hidden, opaqueIdentity } from "./identity.ts";
 
@@ -60,6 +60,30 @@ function showsParameters(model: ModelLike): boolean {
   return false;
 }
 
+const LEAVES = ["_generate", "_streamResponseChunks", "_streamChatModelEvents"];
+
+/** A subclass that answers in its own way may look at more than the parameters that it inherits. */
+function answersInItsOwnWay(model: ModelLike): boolean {
+  for (let owner = Object.getPrototypeOf(model) as object | null; owner; owner = Object.getPrototypeOf(owner) as object | null) {
+    if (Object.hasOwn(owner, "invocationParams")) return false;
+    if (LEAVES.some((leaf) => Object.hasOwn(owner as object, leaf))) return true;
+  }
+  return false;
+}
+
+const ASKED = ["tools", "tool_choice", "functions", "function_call", "response_format", "stop"] as const;
+
+/** What the caller asked for and the parameters do not show, though the model may well look at it. */
+function unshown(options: ModelOptions, params: Record<string, unknown>): string {
+  let text = "";
+  for (const name of ASKED) {
+    const asked = options[name];
+    const empty = asked === undefined || (Array.isArray(asked) && asked.length === 0);
+    if (!empty && params[name] === undefined) text += `${name}${canonical(asked)}`;
+  }
+  return text;
+}
+
 /** Who is asked and with what parameters; `undefined` when the answer depends on more than the request shows. */
 export function modelFields(model: ModelLike, options: ModelOptions, own: OwnIdentity): IdentityFields | undefined {
   if (!showsParameters(model)) {
@@ -71,10 +95,11 @@ export function modelFields(model: ModelLike, options: ModelOptions, own: OwnIde
   // Request options of the provider's SDK (headers, query) change the answer without being parameters.
   const extra = options.options === undefined && options.headers === undefined ? "" : hidden({ options: options.options, headers: options.headers });
   const version = options.outputVersion ?? (model as { outputVersion?: unknown }).outputVersion;
+  const itself = answersInItsOwnWay(model) ? ` ${opaqueIdentity(model, own.id)}` : "";
   return [
-    ["model", `${className(model)} ${model._llmType()}${version === undefined ? "" : ` ${String(version)}`}`],
+    ["model", `${className(model)} ${model._llmType()}${version === undefined ? "" : ` ${String(version)}`}${itself}`],
     ["endpoint", endpointText(model) + extra],
-    ["parameters", canonicalWithout(params, TRANSPORT)],
+    ["parameters", canonicalWithout(params, TRANSPORT) + unshown(options, params)],
   ];
 }
 

@@ -1,12 +1,12 @@
-import type { CallControl } from "../core/control.ts";
 import { NO_WISHES } from "../core/control.ts";
 import { OptionError } from "../core/errors.ts";
-import { withHandler, withoutWishes } from "./config.ts";
+import { failedCall } from "../core/engine.ts";
+import { carriedScope, inheriting, withHandler, withoutWishes } from "./config.ts";
 import { PerfCallbackHandler, type RunSink } from "./handler.ts";
 import { prepare } from "./install.ts";
 import { kindOf } from "./patches.ts";
 import { isAsyncGenerator, keptGenerator, keptStream, type StreamKeeper } from "./streams.ts";
-import { changedScope, currentScope, inScope, rootScope, type PerfRuntime, type RunConfig, type Scope } from "./scope.ts";
+import { changedScope, inScope, outerControl, rootScope, type PerfRuntime, type RunConfig, type Scope } from "./scope.ts";
 
 /** What a wrapped object needs of its perf. */
 export interface WrappingPerf extends PerfRuntime, RunSink {
@@ -126,8 +126,8 @@ function scopedMethod(method: Method, name: string, proxy: () => object, target:
     const result = inScope(scope, () => method.apply(self, args));
     if (plain && !perf.forget) return result;
     const entered = new Entered(scope, perf, release);
-    if (perf.forget && result instanceof Promise) result.catch((error: unknown) => entered.failed(error));
-    return plain ? result : scopedResult(result, entered);
+    const heard = perf.forget && result instanceof Promise ? result.catch((error: unknown) => entered.refuse(error)) : result;
+    return plain ? heard : scopedResult(heard, entered);
   };
 }
 
@@ -138,7 +138,11 @@ function enter(perf: WrappingPerf, configAt: number | undefined, args: unknown[]
   const outer = outerControl(perf);
   const control = several ? outer : perf.controlFor(given as RunConfig | undefined, outer);
   const scope = rootScope(perf, control, run);
-  if (!scope || configAt === undefined) return scope;
+  if (configAt === undefined) return scope;
+  if (!scope) {
+    if (given !== undefined) args[configAt] = several ? given.map(withoutWishes) : withoutWishes(given as RunConfig);
+    return undefined;
+  }
   if (several) {
     args[configAt] = given.map((config: RunConfig | undefined) => ownConfig(perf, config, changedScope(scope, { control: perf.controlFor(config, outer) })));
   } else {
@@ -148,17 +152,13 @@ function enter(perf: WrappingPerf, configAt: number | undefined, args: unknown[]
   return scope;
 }
 
-/** A nested wrapped object of the same perf keeps the wishes of the call around it. */
-function outerControl(perf: WrappingPerf): CallControl {
-  const around = currentScope();
-  return around?.perf === perf ? around.control : NO_WISHES;
-}
-
 /** The config of one run: without our wishes, and with a handler where runs are observed or wishes must survive a lost context. */
 function ownConfig(perf: WrappingPerf, config: RunConfig | undefined, scope: Scope): RunConfig | undefined {
   const own = withoutWishes(config);
   const isOurs = (handler: unknown): boolean => (handler as Partial<PerfCallbackHandler>).sink === perf;
-  if (!perf.observing && scope.control === NO_WISHES) return own;
+  // Callbacks that carry another perf's scope would take this program's calls back to it.
+  const foreign = carriedScope(inheriting(own));
+  if (!perf.observing && scope.control === NO_WISHES && (foreign === undefined || foreign.perf === perf)) return own;
   return withHandler(own, new PerfCallbackHandler(perf, scope), isOurs);
 }
 
@@ -174,10 +174,21 @@ class Entered implements StreamKeeper {
     this.release = release;
   }
 
-  /** What the program could not use must not answer it the next time. */
-  failed(error: unknown): void {
-    if ((error as { lc_error_code?: unknown } | undefined)?.lc_error_code === "OUTPUT_PARSING_FAILURE") this.perf.forget?.(this.scope.answered ?? []);
+  refuse(error: unknown): never {
+    this.failed(error);
+    throw error;
   }
+
+  /** A program that fails by itself, e.g. because its parser refuses, could not use its answers: they must not answer it the next time. */
+  failed(error: unknown): void {
+    if (!isCallsOwn(error)) this.perf.forget?.(this.scope.answered ?? []);
+  }
+}
+
+/** An error that a call itself ended with, or somebody's wish to end it. */
+function isCallsOwn(error: unknown): boolean {
+  const { name } = (error ?? {}) as { name?: unknown };
+  return failedCall(error) || name === "AbortError" || name === "TimeoutError";
 }
 
 function scopedResult(result: unknown, entered: Entered): unknown {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { CallControl } from "../core/control.ts";
+import { NO_WISHES, type CallControl } from "../core/control.ts";
 import type { Engine } from "../core/engine.ts";
 import type { KindName } from "../core/facts.ts";
 
@@ -60,6 +60,12 @@ export function currentScope(): Scope | undefined {
   return scope?.perf.closed ? undefined : scope;
 }
 
+/** The wishes of the call around, if it is this perf's. */
+export function outerControl(perf: PerfRuntime): CallControl {
+  const around = currentScope();
+  return around?.perf === perf ? around.control : NO_WISHES;
+}
+
 /** Runs `work` inside `scope`. */
 export function inScope<T>(scope: Scope, work: () => T): T {
   return storage.run(scope, work);
@@ -71,7 +77,12 @@ export function rootScope(perf: PerfRuntime, control: CallControl, run: { releas
   const outer = currentScope();
   // Keys held further out stay held: the outer call still waits for them.
   const leaf = outer?.leaf && outer.perf === perf ? { kind: undefined, held: outer.leaf.held } : undefined;
-  return { perf, control, leaf, released: run.released ?? outer?.released, answered: run.answered };
+  return { perf, control, leaf, released: either(run.released, outer?.released), answered: run.answered };
+}
+
+/** A stream inside a stream ends with either. */
+function either(own: AbortSignal | undefined, outer: AbortSignal | undefined): AbortSignal | undefined {
+  return own && outer ? AbortSignal.any([own, outer]) : (own ?? outer);
 }
 
 /**

@@ -43,8 +43,10 @@ export function keptGenerator(generator: AsyncGenerator, scope: Scope, keeper: (
   return asGenerator({
     next: () => {
       const part = inScope(scope, () => generator.next());
-      part.catch((error: unknown) => keeper()?.failed(error));
-      return part;
+      return part.catch((error: unknown) => {
+        keeper()?.failed(error);
+        throw error;
+      });
     },
     return: (value) => {
       keeper()?.release?.abort(new DOMException("The consumer closed the stream.", "AbortError"));

@@ -1,6 +1,6 @@
 import { ignore, linkAbort, type LinkedAbort } from "../core/abort.ts";
 import type { Call, Layer, Next } from "../core/layer.ts";
-import { fromNext } from "../core/parts.ts";
+import { fromNext, orItself } from "../core/parts.ts";
 
 /** One reader of a flight, and where it stands. */
 interface Reader {
@@ -154,7 +154,8 @@ export class Coalesce implements Layer {
     const key = flightKey(call);
     if (key === undefined) return next(call);
     const flight = this.#flights.get(key);
-    return flight ? follow(call, flight) : this.#lead(call, key, next);
+    if (!flight) return this.#lead(call, key, next);
+    return call.origin === flight.leader.origin ? follow(call, flight) : followOther(call, flight, next);
   }
 
   #lead(call: Call, key: string, next: Next): AsyncIterable<unknown> {
@@ -170,17 +171,6 @@ export class Coalesce implements Layer {
   }
 }
 
-/** What cannot be copied is shared as it is: that is no reason to fail anybody's call. */
-function orItself(pack: (part: unknown) => unknown): (part: unknown) => unknown {
-  return (part) => {
-    try {
-      return pack(part);
-    } catch {
-      return part;
-    }
-  };
-}
-
 /** A refresh wants an answer from upstream, so it shares with other refreshes alone. */
 function flightKey(call: Call): string | undefined {
   const { key, control } = call;
@@ -193,6 +183,22 @@ function follow(call: Call, flight: Flight): AsyncIterable<unknown> {
   call.facts.leaderId = flight.leader.facts.id;
   const parts = flight.follow(call.signal);
   return flight.leader.mode === call.mode ? parts : converted(call, flight, parts);
+}
+
+/** Another object of the same class may have another key, timeout or patience: its failure is not this call's. */
+async function* followOther(call: Call, flight: Flight, next: Next): AsyncGenerator<unknown> {
+  let shared = false;
+  try {
+    for await (const part of follow(call, flight)) {
+      shared = true;
+      yield part;
+    }
+  } catch (error) {
+    if (shared || call.signal?.aborted) throw error;
+    call.facts.coalesced = undefined;
+    call.facts.leaderId = undefined;
+    yield* next(call);
+  }
 }
 
 async function* converted(call: Call, flight: Flight, parts: AsyncIterable<unknown>): AsyncGenerator<unknown> {

@@ -11,9 +11,11 @@ export interface MemoryEntry {
   readonly sizeBytes: number;
   /** The call whose upstream answer this is. */
   readonly writer: string;
+  /** Number of the call that asked for it; see `Call.number`. */
+  readonly asked: number;
   readonly namespace: string;
   readonly tenant: string | undefined;
-  readonly tags: readonly string[] | undefined;
+  tags: readonly string[] | undefined;
 }
 
 /** The port that the memory tier of the cache is reached through: synchronous, so that a hit costs no promise. */

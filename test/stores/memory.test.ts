@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { memoryStore, type MemoryEntry } from "../../src/stores/memory.ts";
 
 const entry = (sizeBytes = 100, more: Partial<MemoryEntry> = {}): MemoryEntry => ({
-  answer: { mode: "invoke", parts: ["a"] }, kind: "chat", storedAt: 0, expiresAt: 1, sizeBytes, writer: "w", namespace: "default", tenant: undefined, tags: undefined, ...more,
+  answer: { mode: "invoke", parts: ["a"] }, kind: "chat", storedAt: 0, expiresAt: 1, sizeBytes, writer: "w", asked: 1, namespace: "default", tenant: undefined, tags: undefined, ...more,
 });
 
 describe("memoryStore", () => {

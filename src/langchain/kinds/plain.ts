@@ -1,7 +1,7 @@
 import type { Document } from "@langchain/core/documents";
 import { canonical, writeIdentity, type IdentityFields } from "../../core/key.ts";
 import { opaque, type Kind } from "../../core/layer.ts";
-import { className, endpointText, hidden, opaqueIdentity } from "../identity.ts";
+import { className, endpointText, fieldsText, opaqueIdentity } from "../identity.ts";
 import { deepCopy, estimateBytes } from "../messages.ts";
 import { modelName, named } from "../models.ts";
 
@@ -40,23 +40,13 @@ export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>(
   ({ embeddings, text }) => ({ asked: text, config: {}, ...named(modelName(embeddings)) }),
 );
 
-const SECRET = /key|token|secret|password|credential/i;
-/** Objects that hold settings, by their names; those of the client are part of the endpoint. */
-const SETTINGS = /^(?!client).*(options|kwargs|params|config|settings|body|headers)$/i;
-
 /**
- * Embeddings show no parameters of their own accord. One that names its model counts by its class, all its plain fields
- * but secrets, and its settings; any other is known by its instance alone.
+ * Embeddings show no parameters of their own accord. One that names its model counts by its class and all its fields but the
+ * connection, hashed, since some of them are secrets; any other is known by its instance alone.
  */
 function embeddingsText(embeddings: object, id: string | undefined): string {
   if (id !== undefined || modelName(embeddings) === undefined) return `${className(embeddings)} ${opaqueIdentity(embeddings, id)}`;
-  const shown: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(embeddings)) {
-    if (typeof value === "object" && value !== null) {
-      if (SETTINGS.test(name)) shown[name] = hidden(value);
-    } else if (typeof value !== "function" && !SECRET.test(name)) shown[name] = value;
-  }
-  return `${className(embeddings)} ${canonical(shown)}`;
+  return `${className(embeddings)} ${fieldsText(embeddings)}`;
 }
 
 export interface RetrieverInput {

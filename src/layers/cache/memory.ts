@@ -12,8 +12,8 @@ export interface MemoryCacheOptions {
   readonly namespace: string;
   /** How long an answer of this kind is fresh, milliseconds. */
   ttlOf(kind: KindName): number;
-  /** Whether calls of this kind are cached at all. */
-  covers(kind: KindName): boolean;
+  /** Whether calls like this are cached at all. */
+  covers(call: Call): boolean;
   /** Asked before an answer is read or written. */
   wanted(call: Call): boolean;
   readonly questions: QuestionLog;
@@ -44,7 +44,7 @@ export class MemoryCache implements Layer {
       this.#options.questions.remember(key, call.identity as string);
     }
     // What is not cached at all, such as a retriever below the cached model, is not what "only" is about.
-    if (control.cache === "only" && this.#options.covers(call.kind.name)) throw new CacheMissError(key);
+    if (control.cache === "only" && this.#options.covers(call)) throw new CacheMissError(key);
     return undefined;
   }
 
@@ -65,8 +65,11 @@ export class MemoryCache implements Layer {
     const { facts, control, kind } = call;
     const { store, clock, namespace, ttlOf, invalidations } = this.#options;
     const writer = facts.leaderId ?? facts.id;
-    // Of all who shared one upstream answer the first to end keeps it.
-    if (facts.coalesced === "follower" && store.get(key)?.writer === writer) return;
+    const before = store.get(key);
+    // Of all who shared one upstream answer the first to end keeps it, under the tags of them all.
+    if (facts.coalesced === "follower" && before?.writer === writer) return addTags(before, control.tags);
+    // An answer that was asked for later, e.g. by a refresh, is the newer one.
+    if (before && before.asked > call.number && before.expiresAt > clock.now()) return;
     const completeness = kind.completeness(answer, call.input);
     if (completeness === "partial" || completeness === "filtered") return;
     const storedAt = clock.now();
@@ -78,10 +81,15 @@ export class MemoryCache implements Layer {
       expiresAt: storedAt + ttlMs,
       sizeBytes: kind.sizeOf(answer) + key.length,
       writer,
+      asked: call.number,
       namespace,
       tenant: control.tenant,
       tags: control.tags,
     };
     if (ttlMs > 0 && !invalidations.concern(call.number, key, entry)) store.set(key, entry);
   }
+}
+
+function addTags(entry: MemoryEntry, tags: readonly string[] | undefined): void {
+  if (tags) entry.tags = [...new Set([...(entry.tags ?? []), ...tags])];
 }

@@ -153,6 +153,14 @@ function identityOptions(own: KindOptions, kind: Kind, input: unknown): { id?: s
 
 const NOTHING = Object.freeze({});
 
+/** Whether calls like this one are cached at all under these options. */
+export function coveredBy({ kinds }: ResolvedCache): (call: Call) => boolean {
+  return ({ kind, input }) => {
+    const own = kinds[kind.name];
+    return own !== undefined && (own.names === undefined || own.names.has(kind.question(input).name ?? ""));
+  };
+}
+
 /** Whether these options let a call use the cache. A condition that throws is a "no". */
 export function wantedBy({ when, kinds }: ResolvedCache): (call: Call) => boolean {
   return (call) => {

@@ -56,6 +56,8 @@ export class QuestionLog {
     for (const other of this.#questions.slice(this.#oldest)) {
       if (other.key === key) continue;
       const fields = differences(here, fieldsOf(other.identity));
+      // The same question of another tenant is no other question.
+      if (fields.length === 0) continue;
       if (!best || fields.length < best.fields.length) best = { key: other.key, fields };
     }
     return best;

@@ -1,3 +1,4 @@
+import { Embeddings } from "@langchain/core/embeddings";
 import { HumanMessage } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { FakeListChatModel } from "@langchain/core/utils/testing";
@@ -152,16 +153,28 @@ describe("embeddings", () => {
   });
 
   it("have a key of their own for settings that are objects", () => {
-    class Local extends FakeEmbeddings {
+    class Local extends Embeddings {
+      readonly model = "local";
       readonly requestOptions: object;
-      constructor(requestOptions: object) {
-        super({ counts: { chat: 0, llm: 0, embeddings: 0, retriever: 0, tool: 0 } });
+      constructor(requestOptions: object, more: object = {}) {
+        super({});
         this.requestOptions = requestOptions;
+        Object.assign(this, more);
+      }
+      override async embedQuery(): Promise<number[]> {
+        return [];
+      }
+      override async embedDocuments(): Promise<number[][]> {
+        return [];
       }
     }
     expect(of(new Local({ num_ctx: 1 }))).not.toBe(of(new Local({ num_ctx: 2 })));
     expect(of(new Local({ num_ctx: 1 }))).toBe(of(new Local({ num_ctx: 1 })));
     expect(of(new Local({ apiKey: "sk-inner" }))).not.toContain("sk-inner");
+    // What sounds like a credential and is none; and objects of which nobody can tell what they are for.
+    expect(of(new Local({}, { maxTokens: 8 }))).not.toBe(of(new Local({}, { maxTokens: 512 })));
+    expect(of(new Local({}, { instructions: { query: "A" } }))).not.toBe(of(new Local({}, { instructions: { query: "B" } })));
+    expect(of(new Local({}, { apiKey: "sk-one" }))).toBe(of(new Local({}, { apiKey: "sk-two" })));
   });
 
   it("that name no model are known by their instance alone", () => {
