@@ -5,6 +5,7 @@ import { OptionError } from "./core/errors.ts";
 import type { CallFacts } from "./core/facts.ts";
 import type { Layer } from "./core/layer.ts";
 import type { RunTracer } from "./core/runs.ts";
+import { warn } from "./core/warn.ts";
 import { PerfCallbackHandler, type RunSink } from "./langchain/handler.ts";
 import { install } from "./langchain/install.ts";
 import type { WrappingPerf } from "./langchain/proxy.ts";
@@ -108,7 +109,7 @@ class LangChainPerf implements Perf, WrappingPerf {
     try {
       return tenantOf(control, config ?? {});
     } catch (error) {
-      process.emitWarning(`langchain-perf: cache.tenant failed, and the call goes past the cache: ${String(error)}`);
+      warn("cache.tenant failed, and the call goes past the cache", error);
       return undefined;
     }
   }

@@ -7,6 +7,7 @@ import { collectOriginals, keepOf, type Keep } from "./keep.ts";
 import { last, once, orItself, settled } from "./parts.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
 import { CallStream, type OpenCall } from "./stream.ts";
+import { warn } from "./warn.ts";
 
 /** What options decide about an engine. */
 export interface EngineOptions {
@@ -60,10 +61,9 @@ export class Engine {
       const answer = this.#answerNow(call);
       if (!answer) return this.#invokeThrough(request as Request, call, started) as Promise<Part>;
       const [whole] = call.kind.convert(answer, "invoke") as readonly unknown[];
-      const fresh = shaper(call, true)(whole);
+      const fresh = shaper(call, true)(whole) as Part;
       this.#finish(call, started, answer.mode, answer.parts);
-      const heard = request.onShared?.(fresh as Part);
-      return heard ? heard.then(() => fresh as Part) : Promise.resolve(fresh as Part);
+      return Promise.resolve(heard(request, fresh));
     } catch (error) {
       this.#fail(call, started, error);
       return Promise.reject(error);
@@ -135,9 +135,7 @@ export class Engine {
         }
         this.#finish(call, started, "invoke", [whole]);
         if (call.facts.coalesced !== "follower") return whole;
-        const fresh = shaper(call, false)(whole);
-        const heard = request.onShared?.(fresh);
-        return heard ? heard.then(() => fresh) : fresh;
+        return heard(request, shaper(call, false)(whole));
       },
       (error: unknown) => {
         this.#fail(call, started, error);
@@ -172,7 +170,7 @@ export class Engine {
       const parts = keep.parts();
       if (parts) for (const layer of this.#keepers) layer.answered?.(call, { mode: call.mode, parts });
     } catch (error) {
-      process.emitWarning(`langchain-perf: an answer is not kept: ${String(error)}`);
+      warn("an answer is not kept", error);
     }
   }
 
@@ -247,6 +245,12 @@ function ask(call: Call): AsyncIterable<unknown> {
 /** How parts leave the layers: the model's own for the call that pays, fresh ones for all others. */
 function shaper(call: Call, hit: boolean): (part: unknown) => unknown {
   return hit || call.facts.coalesced === "follower" ? orItself(call.kind.reissuer(call.mode, call.input)) : (part) => part;
+}
+
+/** The shared answer, once its receiver's callbacks have heard of it. */
+function heard<In, Part>(request: Request<In, Part>, fresh: Part): Part | Promise<Part> {
+  const hearing = request.onShared?.(fresh);
+  return hearing ? hearing.then(() => fresh) : fresh;
 }
 
 function failing(error: unknown): AsyncIterator<unknown> {

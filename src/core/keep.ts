@@ -1,4 +1,5 @@
 import type { Call } from "./layer.ts";
+import { warn } from "./warn.ts";
 
 /** Collects the snapshots of an answer while its parts go by. */
 export interface Keep {
@@ -19,7 +20,7 @@ export function keepOf(call: Call): Keep {
       kept?.push(pack(part));
     } catch (error) {
       kept = undefined;
-      process.emitWarning(`langchain-perf: an answer is not kept: ${String(error)}`);
+      warn("an answer is not kept", error);
     }
   };
   return { add, parts: () => kept };

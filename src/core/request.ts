@@ -2,6 +2,7 @@ import type { CallControl } from "./control.ts";
 import { callCount, type CallFacts } from "./facts.ts";
 import { digest } from "./key.ts";
 import type { Backend, Call, Kind, Mode } from "./layer.ts";
+import { warn } from "./warn.ts";
 
 /** What an adapter asks of the engine. */
 export interface Request<In = unknown, Part = unknown> {
@@ -67,7 +68,7 @@ class Question {
       this.#compute(control, kind, input);
     } catch (error) {
       // Neither a key function of the user's own nor an argument that goes in circles may fail the call: it just shares nothing.
-      process.emitWarning(`langchain-perf: a ${kind.name} call has no key and shares nothing: ${String(error)}`);
+      warn(`a ${kind.name} call has no key and shares nothing`, error);
     }
   }
 

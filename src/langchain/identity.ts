@@ -1,5 +1,5 @@
 import { canonical, digest, instanceId, type Rename } from "../core/key.ts";
-import { ID_KEYS, ID_MAPS, TOOL_BLOCKS } from "./messages.ts";
+import { ID_KEYS, ID_MAPS, isEmpty, TOOL_BLOCKS } from "./messages.ts";
 
 /** As much of a message as a provider may see. */
 interface SeenMessage {
@@ -57,11 +57,6 @@ function kwargsText(kwargs: Record<string, unknown>, rename: Rename | undefined)
   if (!rename) return canonical(kwargs);
   const rest = Object.fromEntries(Object.entries(kwargs).filter(([key]) => key !== "tool_calls" && !ID_MAPS.has(key)));
   return `${canonical(rest)}${canonical(kwargs.tool_calls, rename)}`;
-}
-
-function isEmpty(object: object): boolean {
-  for (const _ in object) return false;
-  return true;
 }
 
 /**

@@ -9,6 +9,7 @@ import { IterableReadableStream } from "@langchain/core/utils/stream";
 import { VectorStore } from "@langchain/core/vectorstores";
 import { OptionError } from "../core/errors.ts";
 import { ensureLeaves, kindOf, patchCore } from "./patches.ts";
+import { prototypesOf } from "./prototypes.ts";
 import { readSwitch } from "./scope.ts";
 
 let installed = false;
@@ -46,9 +47,8 @@ export function prepare(root: object): void {
 }
 
 function patchAncestors(object: object): void {
-  for (let owner = Object.getPrototypeOf(object) as object | null; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null) {
-    const { name } = owner.constructor;
-    if (CORE_CLASSES.includes(name)) patchCore({ [name]: owner.constructor });
+  for (const { constructor } of prototypesOf(object)) {
+    if (CORE_CLASSES.includes(constructor.name)) patchCore({ [constructor.name]: constructor });
   }
 }
 

@@ -121,7 +121,7 @@ function plainCall<In, Part>(
 ): Promise<Part> {
   const backend: Backend<In, Part> = {
     // A tool that several wait for must not hear the signal of the first alone.
-    invoke: async (call) => (await inLeaf(scope, call, () => original.apply(self, call.facts.coalesced && kind.name === "tool" ? withConfigSignal(args, call.signal) : args))) as Part,
+    invoke: (call) => inLeaf(scope, call, () => original.apply(self, call.facts.coalesced && kind.name === "tool" ? withConfigSignal(args, call.signal) : args)) as Promise<Part>,
     stream: () => {
       throw new Error(`A ${kind.name} call has no stream.`);
     },

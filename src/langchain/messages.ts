@@ -80,6 +80,12 @@ function copyFields(value: Record<string, unknown>, ids: FreshIds | undefined): 
   return copy;
 }
 
+/** Without making a list of its keys. */
+export function isEmpty(object: object | undefined): boolean {
+  for (const _ in object) return false;
+  return true;
+}
+
 export function isMessage(value: object): value is MessageLike {
   return "lc_kwargs" in value && "content" in value && "additional_kwargs" in value && "response_metadata" in value;
 }

@@ -1,6 +1,7 @@
 import { canonical, canonicalWithout, type IdentityFields } from "../core/key.ts";
 import type { Completeness, OwnIdentity } from "../core/layer.ts";
 import { className, endpointText, hidden, opaqueIdentity } from "./identity.ts";
+import { ownerOf, prototypesOf } from "./prototypes.ts";
 
 /** What chat models and LLMs have in common for this room. */
 export interface ModelLike {
@@ -54,19 +55,17 @@ const TRANSPORT = new Set(["stream", "stream_options"]);
 
 /** Whether the model's class says what its answers depend on; LangChain's base classes say nothing. */
 function showsParameters(model: ModelLike): boolean {
-  for (let owner: object | null = model; owner; owner = Object.getPrototypeOf(owner) as object | null) {
-    if (Object.hasOwn(owner, "invocationParams")) return !Object.hasOwn(owner, "_generateUncached");
-  }
-  return false;
+  const owner = ownerOf(model, "invocationParams");
+  return owner !== undefined && !Object.hasOwn(owner, "_generateUncached");
 }
 
 const LEAVES = ["_generate", "_streamResponseChunks", "_streamChatModelEvents"];
 
 /** A subclass that answers in its own way may look at more than the parameters that it inherits. */
 function answersInItsOwnWay(model: ModelLike): boolean {
-  for (let owner = Object.getPrototypeOf(model) as object | null; owner; owner = Object.getPrototypeOf(owner) as object | null) {
-    if (Object.hasOwn(owner, "invocationParams")) return false;
-    if (LEAVES.some((leaf) => Object.hasOwn(owner as object, leaf))) return true;
+  for (const prototype of prototypesOf(model)) {
+    if (Object.hasOwn(prototype, "invocationParams")) return false;
+    if (LEAVES.some((leaf) => Object.hasOwn(prototype, leaf))) return true;
   }
   return false;
 }

@@ -2,6 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import type { KindName } from "../core/facts.ts";
 import { awaitMessageStream, carriedScope, recarried, withoutWishes } from "./config.ts";
 import { interceptLeaf, LEAVES } from "./leaves.ts";
+import { ownerOf } from "./prototypes.ts";
 import { generatorIn, isAsyncGenerator, scopedGenerator, scopedStreams } from "./streams.ts";
 import { changedScope, currentScope, inScope, runScope, type RunConfig, type Scope } from "./scope.ts";
 
@@ -77,13 +78,6 @@ function patchLeaf(object: object, kind: LeafKind, method: string): void {
   // A function with properties keeps its face: a spy must still answer for its calls.
   const replacement = Object.keys(original).length > 0 ? new Proxy(original, { apply: (_target, self, args) => intercepted.apply(self as object, args) }) : intercepted;
   replaceMethod(owner, method, replacement);
-}
-
-function ownerOf(object: object, method: string): object | undefined {
-  for (let owner: object | null = object; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null) {
-    if (Object.hasOwn(owner, method)) return owner;
-  }
-  return undefined;
 }
 
 function replaceMethod(owner: object, method: string, replacement: Method): void {

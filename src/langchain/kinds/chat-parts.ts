@@ -3,7 +3,7 @@ import { AIMessage, AIMessageChunk } from "@langchain/core/messages";
 import { ChatGenerationChunk, type ChatGeneration, type ChatResult } from "@langchain/core/outputs";
 import type { Answer } from "../../core/layer.ts";
 import { messageOfEvents, type StreamEvent } from "./chat-events.ts";
-import { copyMessage, deepCopy, estimateBytes, type MessageLike, type UsageLike } from "../messages.ts";
+import { copyMessage, deepCopy, estimateBytes, isEmpty, type MessageLike, type UsageLike } from "../messages.ts";
 
 /** A chunk that differs from an earlier one of its stream in nothing but its text: most do, and are kept as this. */
 export class TextChunk {
@@ -60,11 +60,6 @@ function isEqualData(a: unknown, b: unknown): boolean {
   }
   for (const _ in b) keys -= 1;
   return keys === 0;
-}
-
-function isEmpty(object: object | undefined): boolean {
-  for (const _ in object) return false;
-  return true;
 }
 
 /** A full chunk of a snapshot, its message mapped. */

@@ -5,6 +5,7 @@ import { canonical } from "../../core/key.ts";
 import type { Call, Kind } from "../../core/layer.ts";
 import { resolveWith, type OptionReader } from "../../core/options.ts";
 import type { KeySpace } from "../../core/request.ts";
+import { warn } from "../../core/warn.ts";
 import type { MemoryStoreOptions } from "../../stores/memory.ts";
 
 /** A call as the cache's callbacks see it. */
@@ -138,9 +139,8 @@ export function keySpace(options: ResolvedCache | undefined): KeySpace {
     },
     identityOf(kind, input) {
       // A kind that is not cached may still share what is under way, unless what it asks changes between calls.
-      const own = kinds[kind.name] ?? DEFAULT_KINDS[kind.name];
-      if (!own || (own.names && !own.names.has(kind.question(input).name ?? ""))) return undefined;
-      return kind.identity(input, identityOptions(own, kind, input));
+      const own = optionsOf(kinds[kind.name] ? kinds : DEFAULT_KINDS, kind, input);
+      return own && kind.identity(input, identityOptions(own, kind, input));
     },
   };
 }
@@ -155,10 +155,13 @@ const NOTHING = Object.freeze({});
 
 /** Whether calls like this one are cached at all under these options. */
 export function coveredBy({ kinds }: ResolvedCache): (call: Call) => boolean {
-  return ({ kind, input }) => {
-    const own = kinds[kind.name];
-    return own !== undefined && (own.names === undefined || own.names.has(kind.question(input).name ?? ""));
-  };
+  return ({ kind, input }) => optionsOf(kinds, kind, input) !== undefined;
+}
+
+/** How calls like this one are cached, if they are. */
+function optionsOf(kinds: ResolvedCache["kinds"], kind: Kind, input: unknown): KindOptions | undefined {
+  const own = kinds[kind.name];
+  return own?.names && !own.names.has(kind.question(input).name ?? "") ? undefined : own;
 }
 
 /** Whether these options let a call use the cache. A condition that throws is a "no". */
@@ -171,7 +174,7 @@ export function wantedBy({ when, kinds }: ResolvedCache): (call: Call) => boolea
       const question = questionOf(call);
       return (when?.(question) ?? true) && (whenKind?.(question) ?? true);
     } catch (error) {
-      process.emitWarning(`langchain-perf: cache.when failed, and the call goes past the cache: ${String(error)}`);
+      warn("cache.when failed, and the call goes past the cache", error);
       return false;
     }
   };

@@ -12,7 +12,7 @@ const OPERATIONS: Readonly<Record<KindName, string | undefined>> = {
   chain: undefined,
 };
 
-export const AGENT = "invoke_agent";
+const AGENT = "invoke_agent";
 
 export interface SpanShape {
   readonly name: string;
@@ -126,7 +126,7 @@ function number(value: unknown): number | undefined {
   return typeof value === "number" ? value : undefined;
 }
 
-export function defined(attributes: Attributes): Attributes {
+function defined(attributes: Attributes): Attributes {
   for (const key of Object.keys(attributes)) if (attributes[key] === undefined) delete attributes[key];
   return attributes;
 }
