@@ -15,7 +15,7 @@ const shared: Options = {
 export default defineConfig([
   {
     ...shared,
-    entry: { index: "src/index.ts", register: "src/register.ts", agent: "src/agent.ts", testing: "src/testing.ts" },
+    entry: { index: "src/index.ts", register: "src/register.ts", agent: "src/agent.ts", stores: "src/stores.ts", testing: "src/testing.ts" },
     format: ["esm", "cjs"],
     sourcemap: true,
     // The entry points of a format share one copy of the code: classes, WeakMaps and registries must be the same in all of them.

@@ -1,7 +1,17 @@
+import { ignore } from "./core/abort.ts";
+import { OptionError } from "./core/errors.ts";
 import { resolveWith } from "./core/options.ts";
 import { resolveCache, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
 import { resolveTrace, type TraceOptions } from "./layers/trace/options.ts";
 import { resolvePricing, type Price } from "./telemetry/cost.ts";
+
+export interface CoalesceOptions {
+  /**
+   * `process`: calls of this perf. `cluster`: those of all processes that share a `cache.redis`; one leads, by a lease in Redis, and the others follow its answer
+   * part by part. Without Redis each process asks by itself. @default "process"
+   */
+  scope?: "process" | "cluster";
+}
 
 export interface PerfOptions {
   /** Shown wherever this perf speaks of itself. @default "perf" */
@@ -9,7 +19,7 @@ export interface PerfOptions {
   /** Keeps answers. Absent = off. */
   cache?: boolean | CacheOptions;
   /** Lets equal calls that are under way at the same time share one upstream call. Absent = off. */
-  coalesce?: boolean;
+  coalesce?: boolean | CoalesceOptions;
   /** OpenTelemetry spans for every run; nothing is paid while no SDK is registered. Absent = off. */
   trace?: boolean | TraceOptions;
   timeouts?: {
@@ -18,27 +28,35 @@ export interface PerfOptions {
   };
   /** USD per million tokens, by model name; gives calls their cost. */
   pricing?: Record<string, Price>;
+  /** Takes in work that goes on after the answer (refreshes, writes), where the host may stop the process then: serverless platforms have such a function. */
+  waitUntil?(work: Promise<unknown>): void;
 }
 
 export interface ResolvedOptions {
   readonly name: string;
   readonly cache: ResolvedCache | undefined;
-  readonly coalesce: boolean;
+  readonly coalesce: Required<CoalesceOptions> | undefined;
   readonly trace: TraceOptions | undefined;
   readonly idleConsumerMs: number;
   readonly pricing: ReadonlyMap<string, Price>;
+  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 const IDLE_CONSUMER_MS = 300_000;
 
 /** @throws OptionError */
 export function resolveOptions(options: PerfOptions): ResolvedOptions {
-  return resolveWith("", options, (read) => ({
+  const resolved = resolveWith("", options, (read) => ({
     name: read.string("name", "perf"),
     cache: read.layer("cache", resolveCache),
-    coalesce: read.boolean("coalesce", false),
+    coalesce: read.layer("coalesce", (coalesce) => ({ scope: coalesce.oneOf("scope", ["process", "cluster"], "process") })),
     trace: read.layer("trace", resolveTrace),
     idleConsumerMs: read.group("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
     pricing: resolvePricing(read.raw("pricing")),
+    waitUntil: read.function<NonNullable<PerfOptions["waitUntil"]>>("waitUntil") ?? ignore,
   }));
+  if (resolved.coalesce?.scope === "cluster" && !resolved.cache?.redis) {
+    throw new OptionError("coalesce.scope", '"process", as long as no `cache.redis` is there for the processes to meet in', "cluster");
+  }
+  return resolved;
 }

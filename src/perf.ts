@@ -1,32 +1,52 @@
 import { systemClock, type Clock } from "./core/clock.ts";
 import { resolveControl, type CallControl, type CallWishes } from "./core/control.ts";
 import { Engine } from "./core/engine.ts";
-import { OptionError } from "./core/errors.ts";
-import type { CallFacts } from "./core/facts.ts";
+import { OptionError, StoreError } from "./core/errors.ts";
+import type { CallFacts, TierName } from "./core/facts.ts";
 import type { Layer } from "./core/layer.ts";
+import type { EngineCall } from "./core/request.ts";
 import type { RunTracer } from "./core/runs.ts";
 import { warn } from "./core/warn.ts";
+import { cachedFunction, type CachedOptions } from "./langchain/cached.ts";
 import { PerfCallbackHandler, type RunSink } from "./langchain/handler.ts";
 import { install } from "./langchain/install.ts";
+import { kindNamed } from "./langchain/kinds/all.ts";
 import type { WrappingPerf } from "./langchain/proxy.ts";
 import { inScope, outerControl, rootScope, type RunConfig } from "./langchain/scope.ts";
 import { PerfCache } from "./layers/cache/admin.ts";
-import { MemoryCache } from "./layers/cache/memory.ts";
-import { QuestionLog } from "./layers/cache/questions.ts";
-import { coveredBy, keySpace, wantedBy, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
+import { Cache } from "./layers/cache/cache.ts";
+import { keySpace } from "./layers/cache/coverage.ts";
+import type { CacheOptions, ResolvedCache } from "./layers/cache/options.ts";
+import { createSealer, type Sealer } from "./layers/cache/seal.ts";
+import { frameSealer } from "./layers/cache/seal-frames.ts";
+import { ClusterCoalesce } from "./layers/coalesce-cluster/layer.ts";
 import { Coalesce } from "./layers/coalesce.ts";
 import { TraceLayer } from "./layers/trace/layer.ts";
 import { runTracer, SpanTracer } from "./layers/trace/tracer.ts";
+import { openTiers } from "./open-tiers.ts";
 import { resolveOptions, type PerfOptions, type ResolvedOptions } from "./options.ts";
+import { redisLeases } from "./stores/redis.ts";
 import { addCost } from "./telemetry/cost.ts";
 import { StatsWindow, type PerfSnapshot } from "./telemetry/window.ts";
-import { memoryStore } from "./stores/memory.ts";
+
+/** A tier of the cache failed. The call it was for went on without it. */
+export interface StoreErrorEvent {
+  tier: TierName;
+  /** What was asked of it, e.g. `get`, `set` or `invalidate`. */
+  operation: string;
+  error: StoreError;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
 
 /** Events of a perf, by name. */
 export interface PerfEvents {
   /** A call has ended. With a listener, the runs of chains are reported too. */
   call: CallFacts;
+  "store-error": StoreErrorEvent;
 }
+
+type Listeners = { readonly [E in keyof PerfEvents]: Set<(event: PerfEvents[E]) => void> };
 
 /** A set of layers, and everything that is known of the calls that went through them. Made by `createPerf`. */
 export interface Perf extends AsyncDisposable {
@@ -36,20 +56,34 @@ export interface Perf extends AsyncDisposable {
    * @param wishes what would stand in `configurable.perf`
    */
   run<T>(work: () => T, wishes?: CallWishes): T;
+  /**
+   * Any async function (a SQL query, an HTTP request, a whole chain) through the same cache and coalescing, timed and traced.
+   * @param name stands for the function in keys, in every process that shares a tier
+   */
+  cached<A extends unknown[], R>(name: string, work: (...args: A) => Promise<R>, options?: CachedOptions<A, R>): (...args: A) => Promise<R>;
   /** Tracing and facts alone, nothing wrapped: `chain.invoke(input, { callbacks: [perf.handler] })`. */
   readonly handler: PerfCallbackHandler;
   readonly cache: PerfCache;
   /** What happened in the last minute. */
   stats(): PerfSnapshot;
-  /** Hears of every call that ends. @returns a function that ends the hearing */
+  /** Hears of every call that ends, or of every failure of a tier. @returns a function that ends the hearing */
   on<E extends keyof PerfEvents>(event: E, listener: (event: PerfEvents[E]) => void): () => void;
-  /** Waits for pending writes and telemetry. */
+  /** Waits for pending writes and telemetry, as far as they can be delivered now. */
   flush(): Promise<void>;
-  /** Flushes and lets go of everything; calls made later go straight to the model. */
+  /** Flushes, and disconnects what it opened itself; calls made later go straight to the model. What the far tiers hold stays. */
+  close(): Promise<void>;
+}
+
+/** The cache of a perf, and the way to the calls of other processes. */
+interface OpenCache {
+  readonly layers: Cache;
+  readonly cluster: ClusterCoalesce | undefined;
   close(): Promise<void>;
 }
 
 const MARK = Symbol.for("langchain-perf/perf@1");
+/** How long newcomers can resume an answer that another process has just finished. */
+const RESUMABLE_MS = 30_000;
 
 class LangChainPerf implements Perf, WrappingPerf {
   readonly [MARK] = true;
@@ -61,9 +95,12 @@ class LangChainPerf implements Perf, WrappingPerf {
   readonly tracer: RunTracer;
   readonly #options: ResolvedOptions;
   readonly #window: StatsWindow;
-  readonly #listeners = new Set<(facts: CallFacts) => void>();
+  readonly #cache: OpenCache | undefined;
+  readonly #listeners: Listeners = { call: new Set(), "store-error": new Set() };
+  readonly #warned = new Set<TierName>();
   readonly #forget = (keys: readonly string[]): void => {
-    for (const key of keys) this.cache.store.delete(key);
+    this.#cache?.cluster?.retire();
+    this.#cache?.layers.tiers.forget(keys);
   };
   closed = false;
 
@@ -73,25 +110,31 @@ class LangChainPerf implements Perf, WrappingPerf {
     this.#options = options;
     this.#window = new StatsWindow(clock);
     this.tracer = runTracer(options.trace);
-    this.cache = new PerfCache(options.cache && memoryStore(options.cache.memory), new QuestionLog());
+    this.#cache = options.cache && this.#openCache(options.cache);
+    this.cache = this.#cache?.layers.admin ?? new PerfCache();
     this.engine = new Engine({
-      layers: layersOf(options, this.cache, this.tracer, clock),
+      layers: layersOf(options, this.#cache, this.tracer),
       keys: keySpace(options.cache),
       clock,
       idleConsumerMs: options.idleConsumerMs,
       finished: (facts, elapsed) => this.finished(facts, elapsed),
+      itemFinished: (facts) => this.#cache?.layers.heard(facts),
     });
     this.handler = new PerfCallbackHandler(this as RunSink);
   }
 
   get observing(): boolean {
-    return this.#listeners.size > 0 || this.tracer.active;
+    return this.#listeners.call.size > 0 || this.tracer.active;
   }
 
   run<T>(work: () => T, wishes?: CallWishes): T {
     install();
     const scope = rootScope(this, this.controlFor(wishes === undefined ? {} : { configurable: { perf: wishes } }, outerControl(this)));
     return scope ? inScope(scope, work) : work();
+  }
+
+  cached<A extends unknown[], R>(name: string, work: (...args: A) => Promise<R>, options?: CachedOptions<A, R>): (...args: A) => Promise<R> {
+    return cachedFunction(this, name, work, options);
   }
 
   controlFor(config: RunConfig | undefined, outer: CallControl): CallControl {
@@ -125,10 +168,15 @@ class LangChainPerf implements Perf, WrappingPerf {
   finished(facts: CallFacts, elapsed = this.clock.elapsed()): void {
     if (this.#options.pricing.size > 0) addCost(facts, this.#options.pricing);
     this.#window.add(facts, elapsed);
+    this.#cache?.layers.heard(facts);
     if (this.tracer.active) this.tracer.annotate(facts);
-    for (const listener of this.#listeners) {
+    if (this.#listeners.call.size > 0) this.#tell("call", facts);
+  }
+
+  #tell<E extends keyof PerfEvents>(event: E, told: PerfEvents[E]): void {
+    for (const listener of this.#listeners[event]) {
       try {
-        listener(facts);
+        listener(told);
       } catch (error) {
         // A listener is the user's code, and the call is over: its failure must not become the call's.
         process.emitWarning(`A listener of perf "${this.name}" failed: ${String(error)}`);
@@ -136,25 +184,72 @@ class LangChainPerf implements Perf, WrappingPerf {
     }
   }
 
+  #openCache(options: ResolvedCache): OpenCache {
+    const { clock } = this;
+    const { encryptionKey, compressAboveBytes } = options;
+    const sealer = createSealer({ encryptionKey, compressAboveBytes });
+    const { waitUntil } = this.#options;
+    const open = openTiers(options, { clock, waitUntil, failed: (tier, error) => this.#storeFailed(tier, error) });
+    const layers = new Cache(options, open, {
+      clock,
+      sealer,
+      kindOf: kindNamed,
+      ask: (call) => this.engine.refresh(call as EngineCall),
+      waitUntil,
+      run: (work) => this.run(work),
+    });
+    const cluster = this.#options.coalesce?.scope === "cluster" ? this.#clusterLayer(options, open, sealer) : undefined;
+    const close = async (): Promise<void> => {
+      await cluster?.close();
+      await layers.close();
+      open.redis?.close();
+    };
+    return { layers, cluster, close };
+  }
+
+  #clusterLayer({ namespace, redis, kinds, ttlMs }: ResolvedCache, open: ReturnType<typeof openTiers>, sealer: Sealer): ClusterCoalesce | undefined {
+    if (!redis || !open.redis || !open.bus) return undefined;
+    return new ClusterCoalesce({
+      leases: redisLeases(open.redis, open.bus),
+      sealer: frameSealer(sealer, namespace),
+      clock: this.clock,
+      timeoutMs: redis.timeoutMs,
+      // A whole answer is resumed where the cache could have given it, and no longer than that.
+      resumableMs: ({ control, facts, kind }) =>
+        control.cache === "use" && facts.cache?.status === "miss" ? Math.min(RESUMABLE_MS, control.ttlMs ?? kinds[kind.name]?.ttlMs ?? ttlMs) : 0,
+      waitUntil: this.#options.waitUntil,
+      failed: (error) => this.#storeFailed("redis", error instanceof StoreError ? error : new StoreError("redis", "lease", error)),
+    });
+  }
+
+  #storeFailed(tier: TierName, error: StoreError): void {
+    this.#tell("store-error", { tier, operation: error.operation, error, at: this.clock.now() });
+    if (this.#warned.has(tier)) return;
+    this.#warned.add(tier);
+    warn(`the ${tier} tier of perf "${this.name}" fails and is gone without until it recovers (said once; the event "store-error" has every failure)`, error.message);
+  }
+
   stats(): PerfSnapshot {
     return this.#window.snapshot();
   }
 
   on<E extends keyof PerfEvents>(event: E, listener: (event: PerfEvents[E]) => void): () => void {
-    if (event !== "call") throw new OptionError("on", 'the event "call"', event);
+    if (!Object.hasOwn(this.#listeners, event)) throw new OptionError("on", 'the event "call" or "store-error"', event);
     if (typeof listener !== "function") throw new OptionError("on", "a function that hears of the event", listener);
-    const heard = (facts: CallFacts): void => listener(facts);
-    this.#listeners.add(heard);
-    return () => this.#listeners.delete(heard);
+    const heard = (told: PerfEvents[E]): void => listener(told);
+    const listeners = this.#listeners[event] as Set<typeof heard>;
+    listeners.add(heard);
+    return () => listeners.delete(heard);
   }
 
-  async flush(): Promise<void> {}
+  async flush(): Promise<void> {
+    await this.#cache?.layers.flush();
+  }
 
   async close(): Promise<void> {
     this.closed = true;
-    await this.flush();
-    await this.cache.clear();
-    this.#listeners.clear();
+    await this.#cache?.close();
+    for (const listeners of Object.values(this.#listeners)) listeners.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -163,32 +258,26 @@ class LangChainPerf implements Perf, WrappingPerf {
 }
 
 /** The layers of a perf, outermost first: this array is their order. */
-function layersOf(options: ResolvedOptions, cache: PerfCache, tracer: RunTracer, clock: Clock): Layer[] {
+function layersOf(options: ResolvedOptions, cache: OpenCache | undefined, tracer: RunTracer): Layer[] {
   return [
     tracer instanceof SpanTracer && new TraceLayer(tracer),
-    options.cache && memoryLayer(options.cache, cache, clock),
+    cache?.layers.near,
     options.coalesce && coalesceLayer(cache),
+    cache?.layers.behind,
+    cache?.cluster,
   ].filter((layer) => layer !== undefined && layer !== false);
 }
 
 /** What was asked for before an invalidation must not answer who asks after it. */
-function coalesceLayer(cache: PerfCache): Layer {
+function coalesceLayer(cache: OpenCache | undefined): Layer {
   const coalesce = new Coalesce();
-  cache.invalidations.onAdd = () => coalesce.retire();
+  if (cache) {
+    cache.layers.tiers.invalidations.onAdd = () => {
+      coalesce.retire();
+      cache.cluster?.retire();
+    };
+  }
   return coalesce;
-}
-
-function memoryLayer(options: ResolvedCache, cache: PerfCache, clock: Clock): Layer {
-  return new MemoryCache({
-    store: cache.store,
-    questions: cache.questions,
-    invalidations: cache.invalidations,
-    clock,
-    namespace: options.namespace,
-    ttlOf: (kind) => options.kinds[kind]?.ttlMs ?? options.ttlMs,
-    covers: coveredBy(options),
-    wanted: wantedBy(options),
-  });
 }
 
 /**

@@ -6,4 +6,5 @@ export type { LimitOptions } from "./testing/rate-limits.ts";
 export type { PromptCacheOptions } from "./testing/prompt-cache.ts";
 export { FAULT_KINDS, type FaultKind, type FaultRule } from "./testing/fault-rules.ts";
 export type { RequestFilter, RequestOutcome, SimulatedRequest } from "./testing/log.ts";
+export { storeContract, type ContractCase, type StoreContractOptions } from "./testing/store-contract.ts";
 export { OptionError } from "./core/errors.ts";

@@ -4,6 +4,8 @@ export interface FigureSpec {
   readonly unit: string;
   /** The figure is within its bound when it is at most this. */
   readonly atMost?: number;
+  /** The figure is within its bound when it is at least this. */
+  readonly atLeast?: number;
   /** The figure is within its bound when it is exactly this. */
   readonly exactly?: number;
 }
@@ -33,8 +35,9 @@ export interface Measurement {
 export type Measurements = Readonly<Record<string, Measurement>>;
 export type Measure = () => Promise<Measurements>;
 
-/** Whether a value keeps its bound; `undefined` when none was promised. */
-export function isMet({ atMost, exactly }: FigureSpec, value: number): boolean | undefined {
+/** Whether a value keeps its bounds; `undefined` when none was promised. */
+export function isMet({ atMost, atLeast, exactly }: FigureSpec, value: number): boolean | undefined {
   if (exactly !== undefined) return value === exactly;
-  return atMost === undefined ? undefined : value <= atMost;
+  if (atMost === undefined && atLeast === undefined) return undefined;
+  return value <= (atMost ?? Infinity) && value >= (atLeast ?? -Infinity);
 }

@@ -25,9 +25,9 @@ function cellsOf({ name, spec, measured: { value, spread } }: Row): string[] {
   return [name, shown(value), spec.unit, boundOf(spec), met === undefined ? "" : met ? "yes" : "no", spread ? `${shown(spread[0])} … ${shown(spread[1])}` : ""];
 }
 
-function boundOf({ atMost, exactly }: FigureSpec): string {
-  if (exactly !== undefined) return `= ${shown(exactly)}`;
-  return atMost === undefined ? "" : `≤ ${shown(atMost)}`;
+function boundOf({ atMost, atLeast, exactly }: FigureSpec): string {
+  const bounds: readonly (readonly [sign: string, bound: number | undefined])[] = [["=", exactly], ["≥", atLeast], ["≤", atMost]];
+  return bounds.flatMap(([sign, bound]) => (bound === undefined ? [] : [`${sign} ${shown(bound)}`])).join(", ");
 }
 
 export function shown(value: number): string {

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
-import { cac, type CAC } from "cac";
-import { runSimulate, SIMULATE_OPTIONS } from "./simulate.ts";
+import { cacheCommands } from "./cache.ts";
+import { readGiven, wordsOf, type Command } from "./command.ts";
+import { Failure, UsageError } from "./errors.ts";
+import { helpOf, overviewOf } from "./help.ts";
+import { simulate } from "./simulate.ts";
 import type { Terminal } from "./terminal.ts";
-import { UsageError } from "./usage-error.ts";
 
 /** What the demo's module exports; `main` gives the exit code. */
 interface Demo {
@@ -12,16 +14,25 @@ interface Demo {
 const FAILED = 1;
 const USAGE = 2;
 
+/** The demo reads its arguments itself, its `--help` included. */
+const demo: Command = {
+  usage: "demo",
+  summary: "Play example programs bare and with langchain-perf, and compare them",
+  flags: [],
+  run: () => Promise.reject(new Error("The demo runs by its own arguments.")),
+};
+
+const COMMANDS: readonly Command[] = [simulate, demo, ...cacheCommands];
+
 /**
  * Runs one command of `langchain-perf` and gives the exit code: 0, 1 when the system refuses, 2 when the command line is wrong.
  * Without a terminal: the process's own, ended by SIGINT or SIGTERM.
  */
 export async function run(argv: string[], terminal?: Terminal, loadDemo = importDemo): Promise<number> {
-  // The demo reads its arguments itself, its `--help` included.
-  if (argv[0] === "demo") return runDemo(argv.slice(1), terminal ?? { stderr: (text) => void process.stderr.write(text) }, loadDemo);
+  if (argv[0] === demo.usage) return runDemo(argv.slice(1), terminal ?? { stderr: (text) => void process.stderr.write(text) }, loadDemo);
   const own = terminal === undefined ? processTerminal() : undefined;
   try {
-    return await runParsed(argv, terminal ?? own!);
+    return await runCommand(argv, terminal ?? own!);
   } finally {
     own?.release();
   }
@@ -38,64 +49,34 @@ async function runDemo(argv: string[], terminal: Pick<Terminal, "stderr">, loadD
   }
 }
 
-async function runParsed(argv: string[], terminal: Terminal): Promise<number> {
-  const cli = createParser();
-  const help = captureHelp(cli);
+async function runCommand(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const command = COMMANDS.find((candidate) => wordsOf(candidate).every((word, at) => argv[at] === word));
+  if (!command) return overview(argv, terminal);
   try {
-    cli.parse(["node", "langchain-perf", ...argv], { run: false });
-    if (cli.options.help === true) {
-      terminal.stdout(help());
-      return 0;
-    }
-    if (cli.options.version === true && cli.matchedCommand === undefined) {
-      terminal.stdout(`${version()}\n`);
-      return 0;
-    }
-    if (cli.matchedCommand === undefined) throw new UsageError(argv[0] === undefined ? "A command is missing." : `Unknown command or option: ${argv[0]}`);
-    cli.matchedCommand.checkUnknownOptions();
-    cli.matchedCommand.checkOptionValue();
-    cli.matchedCommand.checkUnusedArgs();
-    await runSimulate(cli.options, terminal);
+    const given = readGiven(command, argv.slice(wordsOf(command).length));
+    if (!given.has("help")) return await command.run(given, terminal);
+    terminal.stdout(helpOf(command));
     return 0;
   } catch (error) {
-    if (isUsageError(error)) {
-      terminal.stderr(`${error.message}\n\n${help()}`);
+    if (error instanceof UsageError) {
+      terminal.stderr(`${error.message}\n\n${helpOf(command)}`);
       return USAGE;
     }
     // A port in use and the like: the system's own words say enough.
-    if (!(error instanceof Error && "syscall" in error)) throw error;
+    if (!(error instanceof Failure || (error instanceof Error && "syscall" in error))) throw error;
     terminal.stderr(`${error.message}\n`);
     return FAILED;
   }
 }
 
-function createParser(): CAC {
-  const cli = cac("langchain-perf");
-  const simulate = cli
-    .command("simulate", "Start a simulated OpenAI- and Anthropic-compatible provider")
-    .example("langchain-perf simulate --port 4010 --latency together_13b --speed 10")
-    .example('langchain-perf simulate --fault "status=429,retry-after=1,probability=0.03" --rpm 600 --tpm 100000');
-  for (const [name, description] of SIMULATE_OPTIONS) simulate.option(name, description);
-  cli.command("demo", "Play example programs bare and with langchain-perf, and compare them (see demo --help)");
-  cli.option("-h, --help", "Show this message");
-  cli.option("-v, --version", "Show the version");
-  return cli;
-}
-
-/** The help of the matched command as a text: the parser itself only prints. */
-function captureHelp(cli: CAC): () => string {
-  return () => {
-    const command = cli.matchedCommand ?? cli.globalCommand;
-    const info = console.info;
-    let text = "";
-    console.info = (message: string) => void (text += `${message}\n`);
-    try {
-      command.outputHelp();
-    } finally {
-      console.info = info;
-    }
-    return text;
-  };
+/** Where the command line names no command: what there is, of a group where its first word is one. */
+function overview(argv: readonly string[], terminal: Terminal): number {
+  const group = COMMANDS.filter((command) => wordsOf(command).length > 1 && wordsOf(command)[0] === argv[0]);
+  const [name, asked, help] = group.length > 0 ? [argv[0], argv[1], overviewOf(group, argv[0])] : ["", argv[0], overviewOf(COMMANDS)];
+  if (asked === "--help" || asked === "-h") return terminal.stdout(help), 0;
+  if (name === "" && (asked === "--version" || asked === "-v")) return terminal.stdout(`${version()}\n`), 0;
+  terminal.stderr(`${asked === undefined ? "A command is missing." : `Unknown command or option: ${[name, asked].join(" ").trim()}`}\n\n${help}`);
+  return USAGE;
 }
 
 function version(): string {
@@ -109,10 +90,6 @@ function importDemo(): Promise<Demo> {
   return import(new URL("./demo.js", import.meta.url).href) as Promise<Demo>;
 }
 
-function isUsageError(error: unknown): error is Error {
-  return error instanceof UsageError || (error instanceof Error && error.name === "CACError");
-}
-
 function processTerminal(): Terminal & { release(): void } {
   const ended = new AbortController();
   const end = (): void => ended.abort();
@@ -120,6 +97,7 @@ function processTerminal(): Terminal & { release(): void } {
   return {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
+    rewrites: process.stderr.isTTY,
     ended: ended.signal,
     release: () => void process.off("SIGINT", end).off("SIGTERM", end),
   };

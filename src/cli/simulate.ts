@@ -1,11 +1,11 @@
 import { createSimulator, LATENCY_PROFILES, OptionError, type SimulatorOptions } from "langchain-perf/testing";
+import type { Command, Flag, Given } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import type { Terminal } from "./terminal.ts";
-import { UsageError } from "./usage-error.ts";
 
 const DEFAULT_PORT = 4010;
 
-/** Names and descriptions of the command's options. */
-export const SIMULATE_OPTIONS: [name: string, description: string][] = [
+const FLAGS: readonly Flag[] = [
   ["--port <number>", `Port to listen on; 0 takes a free one (default: ${DEFAULT_PORT})`],
   ["--host <address>", "Address to listen on (default: 127.0.0.1)"],
   ["--latency <name>", `none, agent, or a measured provider: ${LATENCY_PROFILES.join(", ")} (default: none)`],
@@ -22,19 +22,31 @@ export const SIMULATE_OPTIONS: [name: string, description: string][] = [
 ];
 
 /** Runs a simulated provider until the terminal ends. */
-export async function runSimulate(flags: Record<string, unknown>, terminal: Terminal): Promise<void> {
-  const simulator = await createSimulator(optionsOf(flags)).catch((error: unknown) => {
+export const simulate: Command = {
+  usage: "simulate",
+  summary: "Start a simulated OpenAI- and Anthropic-compatible provider",
+  flags: FLAGS,
+  examples: [
+    "langchain-perf simulate --port 4010 --latency together_13b --speed 10",
+    'langchain-perf simulate --fault "status=429,retry-after=1,probability=0.03" --rpm 600 --tpm 100000',
+  ],
+  run: runSimulate,
+};
+
+async function runSimulate(given: Given, terminal: Terminal): Promise<number> {
+  const simulator = await createSimulator(optionsOf(given)).catch((error: unknown) => {
     throw OptionError.isInstance(error) ? new UsageError(error.message.replace(/^Option "[^"]*"/, `Option ${flagOf((error as OptionError).option)}`)) : error;
   });
   const { url, baseURL, anthropicBaseURL } = simulator;
-  terminal.stdout(flags.json === true ? `${JSON.stringify({ url, baseURL, anthropicBaseURL })}\n` : greeting(url, baseURL));
+  terminal.stdout(given.has("json") ? `${JSON.stringify({ url, baseURL, anthropicBaseURL })}\n` : greeting(url, baseURL));
   await new Promise<void>((resolve) => {
     if (terminal.ended.aborted) resolve();
     terminal.ended.addEventListener("abort", () => resolve(), { once: true });
   });
   const served = simulator.count();
   await simulator.close();
-  if (flags.json !== true) terminal.stdout(`Requests served: ${served}.\n`);
+  if (!given.has("json")) terminal.stdout(`Requests served: ${served}.\n`);
+  return 0;
 }
 
 function greeting(url: string, baseURL: string): string {
@@ -45,24 +57,22 @@ function greeting(url: string, baseURL: string): string {
 `;
 }
 
-function optionsOf(flags: Record<string, unknown>): SimulatorOptions {
-  const concurrency = numberOf(flags, "capacity");
-  const maxQueue = numberOf(flags, "maxQueue", "max-queue");
+function optionsOf(given: Given): SimulatorOptions {
   return {
-    port: numberOf(flags, "port") ?? DEFAULT_PORT,
-    host: textOf(flags, "host"),
-    latency: textOf(flags, "latency"),
-    speed: numberOf(flags, "speed"),
-    seed: numberOf(flags, "seed"),
-    capacity: { concurrency, maxQueue },
-    limits: { requestsPerMinute: numberOf(flags, "rpm"), tokensPerMinute: numberOf(flags, "tpm") },
-    promptCache: flags.promptCache !== false,
-    digestInText: flags.digestInText === true,
-    faults: [flags.fault ?? []].flat().map(String),
+    port: given.number("port") ?? DEFAULT_PORT,
+    host: given.text("host"),
+    latency: given.text("latency"),
+    speed: given.number("speed"),
+    seed: given.number("seed"),
+    capacity: { concurrency: given.number("capacity"), maxQueue: given.number("max-queue") },
+    limits: { requestsPerMinute: given.number("rpm"), tokensPerMinute: given.number("tpm") },
+    promptCache: !given.has("no-prompt-cache"),
+    digestInText: given.has("digest-in-text"),
+    faults: given.texts("fault"),
   };
 }
 
-const FLAGS: Record<string, string> = {
+const FLAG_OF: Record<string, string> = {
   "capacity.concurrency": "--capacity",
   "capacity.maxQueue": "--max-queue",
   "limits.requestsPerMinute": "--rpm",
@@ -71,18 +81,5 @@ const FLAGS: Record<string, string> = {
 
 /** The flag that an option came from. */
 function flagOf(option: string): string {
-  return FLAGS[option] ?? (option.startsWith("faults") ? "--fault" : `--${option}`);
-}
-
-function numberOf(flags: Record<string, unknown>, key: string, name = key): number | undefined {
-  const value = flags[key];
-  if (value === undefined) return undefined;
-  if (typeof value !== "number") throw new UsageError(`Option --${name}: wanted a number, got ${JSON.stringify(value)}.`);
-  return value;
-}
-
-function textOf(flags: Record<string, unknown>, key: string): string | undefined {
-  const value = flags[key];
-  if (value === undefined || (typeof value === "string" && value !== "")) return value;
-  throw new UsageError(`Option --${key}: wanted one text, got ${JSON.stringify(value)}.`);
+  return FLAG_OF[option] ?? (option.startsWith("faults") ? "--fault" : `--${option}`);
 }

@@ -2,6 +2,8 @@
 export interface Terminal {
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Whether a line of stderr can be written again. */
+  readonly rewrites?: boolean;
   /** Aborts when the command should end. */
   ended: AbortSignal;
 }

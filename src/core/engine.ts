@@ -19,6 +19,8 @@ export interface EngineOptions {
   readonly idleConsumerMs: number;
   /** Told of every call when it ends, and when that was by the monotonic clock. */
   finished(facts: CallFacts, elapsed: number): void;
+  /** Told of every item of a call when it ends. */
+  itemFinished(facts: CallFacts): void;
 }
 
 const failures = new WeakSet<object>();
@@ -42,6 +44,7 @@ export class Engine {
   readonly #run: Next;
   readonly #immediate: readonly Layer[];
   readonly #keepers: readonly Layer[];
+  readonly #hearFailures: readonly Layer[];
   readonly #open = new Set<CallStream>();
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -50,6 +53,7 @@ export class Engine {
     this.#run = compose(options.layers, ask);
     this.#immediate = options.layers.filter((layer) => layer.immediate);
     this.#keepers = options.layers.filter((layer) => layer.answered);
+    this.#hearFailures = options.layers.filter((layer) => layer.failed);
   }
 
   /** One answer in one part. */
@@ -87,7 +91,7 @@ export class Engine {
         const { call, hit, started } = run;
         if (!shape) {
           shape = shaper(call, hit !== undefined);
-          if (!hit) keep = this.#keepers.length > 0 ? keepOf(call) : collectOriginals();
+          if (!hit && !call.served) keep = this.#keepers.length > 0 ? keepOf(call) : collectOriginals();
         }
         keep?.add(part);
         if (call.facts.timeToFirstTokenMs === undefined && call.kind.hasContent(part)) {
@@ -100,10 +104,20 @@ export class Engine {
         this.#forget(stream);
         if (error !== undefined) return this.#fail(call, started, error);
         if (keep) this.#answered(call, keep);
-        this.#finish(call, started, hit?.mode ?? mode, hit?.parts ?? keep?.parts() ?? []);
+        const kept = hit ?? call.served;
+        this.#finish(call, started, kept?.mode ?? mode, kept?.parts ?? keep?.parts() ?? []);
       },
     });
     return stream as AsyncGenerator<Part, void, undefined>;
+  }
+
+  /** Asks a call's question once more, from upstream and for nobody but those who keep answers. */
+  async refresh({ request, mode }: Pick<EngineCall, "request" | "mode">): Promise<void> {
+    const { kind, input, origin, laterBackend, backend, model, name, tagsOf } = request;
+    const control = { ...request.control, cache: "refresh" } as const;
+    const again: Request = { kind, input, origin, model, name, tagsOf, control, backend: laterBackend?.() ?? backend, held: [], background: true };
+    if (mode === "invoke") await this.invoke(again);
+    else for await (const _ of this.stream(again, mode));
   }
 
   #startStream(request: Request, mode: Mode): StreamRun {
@@ -128,13 +142,13 @@ export class Engine {
     const through = request.released ? this.#invokeReleasable(request, call) : this.#whole(call);
     return through.then(
       (whole) => {
-        if (this.#keepers.length > 0) {
+        if (this.#keepers.length > 0 && !call.served) {
           const keep = keepOf(call);
           keep.add(whole);
           this.#answered(call, keep);
         }
         this.#finish(call, started, "invoke", [whole]);
-        if (call.facts.coalesced !== "follower") return whole;
+        if (!isShared(call)) return whole;
         return heard(request, shaper(call, false)(whole));
       },
       (error: unknown) => {
@@ -160,7 +174,7 @@ export class Engine {
       if (answer) return answer;
     }
     // Without a cache there is nothing to answer from.
-    if (call.control.cache === "only" && call.facts.cache === undefined) throw new CacheMissError(call.key);
+    if (call.control.cache === "only" && call.facts.cache === undefined && !call.hasItems) throw new CacheMissError(call.key);
     return undefined;
   }
 
@@ -183,11 +197,13 @@ export class Engine {
       parentRunId: request.parentRunId,
       kind: request.kind.name,
       mode: mode === "invoke" ? "invoke" : "stream",
+      name: request.name,
       model: request.model,
       startedAt: this.#options.clock.now(),
       durationMs: 0,
       tenant: control.tenant,
       tags: control.tags,
+      background: request.background,
     };
     return new EngineCall(request, this.#options.keys, mode, signal, facts);
   }
@@ -195,20 +211,25 @@ export class Engine {
   #finish(call: EngineCall, started: number, mode: Mode, parts: readonly unknown[]): void {
     const usage = call.kind.usage(mode, parts);
     if (usage) call.facts.usage = usage;
-    if (call.answered && call.facts.cache?.key !== undefined) call.answered.push(call.facts.cache.key);
+    // Who followed a call that was served from the cache was served from the cache.
+    if (call.leader?.served && call.leader.facts.cache) call.facts.cache = call.leader.facts.cache;
+    if (call.facts.cache?.key !== undefined) call.request.answered?.push(call.facts.cache.key);
     this.#end(call, started);
   }
 
   #fail(call: EngineCall, started: number, error: unknown): void {
     call.facts.error = errorFacts(error);
     if (typeof error === "object" && error !== null) failures.add(error);
+    for (const layer of this.#hearFailures) layer.failed?.(call, error);
     this.#end(call, started);
   }
 
-  #end({ facts }: EngineCall, started: number): void {
+  #end({ facts, request: { itemOf } }: EngineCall, started: number): void {
     const elapsed = this.#options.clock.elapsed();
     facts.durationMs = elapsed - started;
-    this.#options.finished(facts, elapsed);
+    if (!itemOf) return this.#options.finished(facts, elapsed);
+    itemOf(facts);
+    this.#options.itemFinished(facts);
   }
 
   #watch(stream: CallStream): void {
@@ -242,9 +263,14 @@ function ask(call: Call): AsyncIterable<unknown> {
   return call.mode === "invoke" ? once(() => call.backend.invoke(call)) : { [Symbol.asyncIterator]: () => call.backend.stream(call) };
 }
 
+/** Whether a call's parts are snapshots of an answer that another call paid for. */
+function isShared(call: Call): boolean {
+  return call.facts.coalesced === "follower" || call.served !== undefined;
+}
+
 /** How parts leave the layers: the model's own for the call that pays, fresh ones for all others. */
 function shaper(call: Call, hit: boolean): (part: unknown) => unknown {
-  return hit || call.facts.coalesced === "follower" ? orItself(call.kind.reissuer(call.mode, call.input)) : (part) => part;
+  return hit || isShared(call) ? orItself(call.kind.reissuer(call.mode, call.input)) : (part) => part;
 }
 
 /** The shared answer, once its receiver's callbacks have heard of it. */

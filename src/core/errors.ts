@@ -50,6 +50,38 @@ export class DeadlineError extends PerfError {
   }
 }
 
+/** A stream that was followed broke off after some of its parts had been given: neither can they be taken back, nor continued with another answer. */
+export class StreamInterruptedError extends PerfError {
+  /** Parts that the caller had already. */
+  readonly partsDelivered: number;
+
+  constructor(partsDelivered: number) {
+    super("PERF_STREAM_INTERRUPTED", `The process that this stream came from is gone, after ${partsDelivered} part${partsDelivered === 1 ? "" : "s"}.`, { retryable: true });
+    this.partsDelivered = partsDelivered;
+  }
+}
+
+/** An optional package is not installed. */
+export class MissingPeerError extends PerfError {
+  constructor(name: string) {
+    super("PERF_MISSING_PEER", `The package "${name}" is not installed: npm install ${name}`);
+  }
+}
+
+/** A tier of the cache failed. Reported by the event `store-error`, never thrown to a caller. */
+export class StoreError extends PerfError {
+  /** Name of the store, e.g. `redis`. */
+  readonly tier: string;
+  /** What was asked of it, e.g. `get`. */
+  readonly operation: string;
+
+  constructor(tier: string, operation: string, cause: unknown) {
+    super("PERF_STORE", `The ${tier} store failed at "${operation}": ${cause instanceof Error ? cause.message : String(cause)}`, { retryable: true, cause });
+    this.tier = tier;
+    this.operation = operation;
+  }
+}
+
 /** How a value is shown in an error message: short, and safe for anything. */
 function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);

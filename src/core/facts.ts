@@ -1,5 +1,8 @@
-/** What kind of thing was called. */
-export type KindName = "chat" | "llm" | "embeddings" | "retriever" | "tool" | "chain";
+/** What kind of thing was called; `function` is one of `perf.cached`. */
+export type KindName = "chat" | "llm" | "embeddings" | "retriever" | "tool" | "chain" | "function";
+
+/** Where an answer was kept. */
+export type TierName = "memory" | "redis" | "persistent";
 
 /** Tokens of one answer. */
 export interface Usage {
@@ -11,12 +14,22 @@ export interface Usage {
 
 /** What the cache did for a call. */
 export interface CacheFacts {
-  status: "hit" | "miss" | "bypass";
-  tier?: "memory";
+  /** `stale`: an answer past its time was given, because a newer one is on its way or could not be had. */
+  status: "hit" | "stale" | "miss" | "bypass";
+  tier?: TierName;
+  /** Tiers that failed or did not answer in time. */
+  failedTiers?: TierName[];
   /** Age of the entry that answered, milliseconds. */
   ageMs?: number;
   /** The entry's key; give it to `perf.cache.explain`. */
   key?: string;
+  /** Of a call with several texts, e.g. `embedDocuments`: how many there were, and how many of them the cache had. */
+  items?: { total: number; hits: number };
+}
+
+/** Whether the cache gave the answer, fresh or old. */
+export function isHit(cache: CacheFacts | undefined): boolean {
+  return cache?.status === "hit" || cache?.status === "stale";
 }
 
 /** What happened to one call. Produced with tracing off too. */
@@ -28,6 +41,8 @@ export interface CallFacts {
   parentRunId?: string;
   /** The `id` of the call whose upstream request this one shared. */
   leaderId?: string;
+  /** Nobody waits for this call: it refreshes an entry. */
+  background?: boolean;
   kind: KindName;
   mode: "invoke" | "stream";
   /** Name of the run, where LangChain gave one. */

@@ -100,8 +100,16 @@ const INSTANCES = Symbol.for("langchain-perf/instances@1");
 const shared = globalThis as { [INSTANCES]?: { readonly ids: WeakMap<object, number>; last: number } };
 const instances = (shared[INSTANCES] ??= { ids: new WeakMap(), last: 0 });
 
+let asked = 0;
+
+/** How often a number was asked for: a text that was written meanwhile means something in this process alone. */
+export function instancesAsked(): number {
+  return asked;
+}
+
 /** A number for an object that lives as long as the object and is never given twice in this process. */
 export function instanceId(object: object): number {
+  asked += 1;
   let id = instances.ids.get(object);
   if (id === undefined) {
     id = ++instances.last;

@@ -22,6 +22,8 @@ export type Completeness = "complete" | "partial" | "filtered" | "unknown";
 export interface Backend<In = unknown, Part = unknown> {
   invoke(call: Call<In, Part>): Promise<Part>;
   stream(call: Call<In, Part>): AsyncIterator<Part>;
+  /** Hears that the call waits for another's answer and may never be asked here. */
+  elsewhere?(): void;
 }
 
 /** One question on its way to an answer. */
@@ -41,12 +43,24 @@ export interface Call<In = unknown, Part = unknown> {
   readonly facts: CallFacts;
   /** The object that was asked. */
   readonly origin: object | undefined;
+  /** The tags that whoever asks gives an answer by what it is. */
+  readonly tagsOf: ((whole: unknown) => readonly string[]) | undefined;
+  /** The call falls apart into items, each with a key of its own. */
+  readonly hasItems: boolean;
+  /** The call is one item of another, which is the one that counts. */
+  readonly isItem: boolean;
   /** Counts up: a call that was made later has a higher number. */
   readonly number: number;
   /** Keys of the calls inside which this one was made: sharing one of them would wait for itself. */
   readonly held: readonly string[];
+  /** Whether `key` means something in this process alone, because the question names objects that live in it. */
+  readonly local: boolean;
   /** The snapshots of this call's parts, where a layer below makes them anyway; whole when the last part has come. */
   snapshots: readonly unknown[] | undefined;
+  /** The kept answer that this call's parts are snapshots of; set before the first part by the layer that found it. */
+  served: Answer | undefined;
+  /** The call whose upstream answer this one shares. */
+  leader: Call | undefined;
   /** The same call with another signal. */
   withSignal(signal: AbortSignal): Call<In, Part>;
 }
@@ -59,6 +73,14 @@ export interface OwnIdentity {
   readonly key?: string;
 }
 
+/** How an answer's snapshots travel to other tiers and processes. Stateful: one encoder or decoder per answer, parts in order. */
+export interface PartCodec<Packed = unknown> {
+  /** The function throws when a part cannot leave this process. */
+  encoder(mode: Mode): (packed: Packed) => Uint8Array;
+  /** The function throws on anything it does not know. */
+  decoder(mode: Mode): (bytes: Uint8Array) => Packed;
+}
+
 /** Everything that layers know of chat, llm, embeddings, retriever and tool calls. */
 export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   readonly name: KindName;
@@ -66,6 +88,12 @@ export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   identity(input: In, own: OwnIdentity): string | undefined;
   /** What the user would call the question: messages, prompts, texts, a query, arguments. */
   question(input: In): { readonly asked: unknown; readonly config: object; readonly name?: string };
+  /** Names whoever answers, so that what one answerer says of itself (come back later) is not taken for another's. */
+  target(input: In): string;
+  /** What the user would call the answer: a message, a text, documents, vectors. A copy. */
+  whole(answer: Answer<Packed>): unknown;
+  /** How the snapshots travel to other tiers and processes. */
+  readonly codec: PartCodec<Packed>;
   /** The same answer in another mode. */
   convert(answer: Answer<Packed>, mode: Mode): readonly Packed[] | AsyncIterable<Packed>;
   /** A function that makes snapshots of an answer's parts, small enough to keep. One per answer. */
@@ -97,6 +125,8 @@ export interface Layer {
   handle?(call: Call, next: Next): AsyncIterable<unknown>;
   /** Hears of a whole answer that the layers below gave, before or while the caller gets it, and not when the call failed or was left. */
   answered?(call: Call, answer: Answer): void;
+  /** Hears that the call failed. */
+  failed?(call: Call, error: unknown): void;
 }
 
 /** Nests the layers around `innermost`, the first outermost. */

@@ -1,7 +1,7 @@
 import type { CallControl } from "./control.ts";
 import { callCount, type CallFacts } from "./facts.ts";
-import { digest } from "./key.ts";
-import type { Backend, Call, Kind, Mode } from "./layer.ts";
+import { digest, instancesAsked } from "./key.ts";
+import type { Answer, Backend, Call, Kind, Mode } from "./layer.ts";
 import { warn } from "./warn.ts";
 
 /** What an adapter asks of the engine. */
@@ -9,9 +9,13 @@ export interface Request<In = unknown, Part = unknown> {
   readonly kind: Kind<In, Part>;
   readonly input: In;
   /** The object that was asked: a model, embeddings, a retriever or a tool. */
-  readonly origin?: object;
+  readonly origin?: object | undefined;
   readonly backend: Backend<In, Part>;
+  /** Makes the backend that answers the same question later, when the caller's run is over. @default `backend` */
+  readonly laterBackend?: () => Backend<In, Part>;
   readonly control: CallControl;
+  /** Tags that the answer gets by itself. */
+  readonly tagsOf?: ((whole: unknown) => readonly string[]) | undefined;
   /** The caller's own signal. */
   readonly signal?: AbortSignal | undefined;
   /** Aborts when the stream around this call is closed while it waits. */
@@ -20,6 +24,14 @@ export interface Request<In = unknown, Part = unknown> {
   readonly runId?: string | undefined;
   readonly parentRunId?: string | undefined;
   readonly model?: string | undefined;
+  /** Name of what was called, where calls of its kind have one. */
+  readonly name?: string | undefined;
+  /** The call falls apart into items, each with a key of its own; it has none itself. */
+  readonly hasItems?: boolean;
+  /** The call is one item of another and no call of its own for those who listen; its facts go here. */
+  readonly itemOf?: (facts: CallFacts) => void;
+  /** Nobody waits for the answer. */
+  readonly background?: boolean;
   /** Collects the keys of answers that were given, so that they can be forgotten if the program refuses them. */
   readonly answered?: string[] | undefined;
   /** Called when the caller has taken a streamed part, before it gets the next. */
@@ -36,48 +48,99 @@ export interface KeySpace {
   identityOf(kind: Kind, input: unknown): string | undefined;
 }
 
-/** A request's identity and key, computed when first asked for and then kept. */
-class Question {
-  readonly #request: Request;
+/** The engine's own implementation of `Call`. Its key is computed when first asked for, and then kept. */
+export class EngineCall implements Call {
+  readonly request: Request;
+  readonly mode: Mode;
+  readonly signal: AbortSignal | undefined;
+  readonly facts: CallFacts;
+  readonly number = callCount();
   readonly #space: KeySpace;
+  snapshots: readonly unknown[] | undefined = undefined;
+  leader: Call | undefined = undefined;
+  #served: Answer | undefined = undefined;
   #read = false;
-  #identity: string | undefined;
-  #key: string | undefined;
+  #local = false;
+  #identity: string | undefined = undefined;
+  #key: string | undefined = undefined;
 
-  constructor(request: Request, space: KeySpace) {
-    this.#request = request;
+  constructor(request: Request, space: KeySpace, mode: Mode, signal: AbortSignal | undefined, facts: CallFacts) {
+    this.request = request;
     this.#space = space;
+    this.mode = mode;
+    this.signal = signal;
+    this.facts = facts;
   }
 
+  get kind(): Kind {
+    return this.request.kind;
+  }
+  get input(): unknown {
+    return this.request.input;
+  }
+  get backend(): Backend {
+    return this.request.backend;
+  }
+  get origin(): object | undefined {
+    return this.request.origin;
+  }
+  get hasItems(): boolean {
+    return this.request.hasItems === true;
+  }
+  get tagsOf(): ((whole: unknown) => readonly string[]) | undefined {
+    return this.request.tagsOf;
+  }
+  get isItem(): boolean {
+    return this.request.itemOf !== undefined;
+  }
+  get control(): CallControl {
+    return this.request.control;
+  }
+  get held(): readonly string[] {
+    return this.request.held;
+  }
   get key(): string | undefined {
-    this.#resolve();
+    if (!this.#read) this.#resolve();
     return this.#key;
   }
-
   get identity(): string | undefined {
-    this.#resolve();
+    if (!this.#read) this.#resolve();
     return this.#identity;
+  }
+  get local(): boolean {
+    if (!this.#read) this.#resolve();
+    return this.#local;
+  }
+  get served(): Answer | undefined {
+    return this.#served ?? this.leader?.served;
+  }
+  set served(answer: Answer | undefined) {
+    this.#served = answer;
+  }
+
+  withSignal(signal: AbortSignal): Call {
+    return new SignalledCall(this, signal);
   }
 
   #resolve(): void {
-    if (this.#read) return;
     this.#read = true;
-    const { control, kind, input } = this.#request;
-    if (control.cache === "bypass") return;
+    if (this.control.cache === "bypass" || this.hasItems) return;
     try {
-      this.#compute(control, kind, input);
+      this.#compute();
     } catch (error) {
       // Neither a key function of the user's own nor an argument that goes in circles may fail the call: it just shares nothing.
-      warn(`a ${kind.name} call has no key and shares nothing`, error);
+      warn(`a ${this.kind.name} call has no key and shares nothing`, error);
     }
   }
 
-  #compute(control: CallControl, kind: Kind, input: unknown): void {
-    const space = this.#space.spaceOf(control);
+  #compute(): void {
+    const space = this.#space.spaceOf(this.control);
     if (space === undefined) return;
-    const identity = this.#space.identityOf(kind, input);
+    const instances = instancesAsked();
+    const identity = this.#space.identityOf(this.kind, this.input);
     if (identity === undefined) return;
-    const prefix = `${space}${kind.name}:`;
+    this.#local = instancesAsked() !== instances;
+    const prefix = `${space}${this.kind.name}:`;
     const text = prefix + identity;
     this.#key = digest(text);
     // Hashing made one flat string of the many pieces; a slice of it lets the pieces go.
@@ -85,59 +148,81 @@ class Question {
   }
 }
 
-/** The engine's own implementation of `Call`. */
-export class EngineCall implements Call {
-  snapshots: readonly unknown[] | undefined = undefined;
+/** A call with another signal; all else is the call's own. */
+class SignalledCall implements Call {
+  readonly #call: EngineCall;
+  readonly signal: AbortSignal;
+  readonly kind: Kind;
   readonly mode: Mode;
-  readonly signal: AbortSignal | undefined;
   readonly facts: CallFacts;
-  readonly number = callCount();
-  readonly #request: Request;
-  /** Made when the key is first asked for, and then shared by all forms of the call. */
-  #question: KeySpace | Question;
 
-  constructor(request: Request, space: KeySpace | Question, mode: Mode, signal: AbortSignal | undefined, facts: CallFacts) {
-    this.#request = request;
-    this.#question = space;
-    this.mode = mode;
+  constructor(call: EngineCall, signal: AbortSignal) {
+    this.#call = call;
     this.signal = signal;
-    this.facts = facts;
+    this.kind = call.kind;
+    this.mode = call.mode;
+    this.facts = call.facts;
   }
 
-  get kind(): Kind {
-    return this.#request.kind;
+  get request(): Request {
+    return this.#call.request;
   }
   get input(): unknown {
-    return this.#request.input;
+    return this.#call.input;
   }
   get backend(): Backend {
-    return this.#request.backend;
+    return this.#call.backend;
   }
   get origin(): object | undefined {
-    return this.#request.origin;
+    return this.#call.origin;
+  }
+  get hasItems(): boolean {
+    return this.#call.hasItems;
+  }
+  get tagsOf(): ((whole: unknown) => readonly string[]) | undefined {
+    return this.#call.tagsOf;
+  }
+  get isItem(): boolean {
+    return this.#call.isItem;
   }
   get control(): CallControl {
-    return this.#request.control;
+    return this.#call.control;
+  }
+  get number(): number {
+    return this.#call.number;
   }
   get held(): readonly string[] {
-    return this.#request.held;
+    return this.#call.held;
   }
   get key(): string | undefined {
-    return this.#asked().key;
+    return this.#call.key;
   }
   get identity(): string | undefined {
-    return this.#asked().identity;
+    return this.#call.identity;
   }
-  get answered(): string[] | undefined {
-    return this.#request.answered;
+  get local(): boolean {
+    return this.#call.local;
   }
-
-  #asked(): Question {
-    if (!(this.#question instanceof Question)) this.#question = new Question(this.#request, this.#question);
-    return this.#question;
+  get snapshots(): readonly unknown[] | undefined {
+    return this.#call.snapshots;
+  }
+  set snapshots(snapshots: readonly unknown[] | undefined) {
+    this.#call.snapshots = snapshots;
+  }
+  get leader(): Call | undefined {
+    return this.#call.leader;
+  }
+  set leader(leader: Call | undefined) {
+    this.#call.leader = leader;
+  }
+  get served(): Answer | undefined {
+    return this.#call.served;
+  }
+  set served(answer: Answer | undefined) {
+    this.#call.served = answer;
   }
 
   withSignal(signal: AbortSignal): Call {
-    return new EngineCall(this.#request, this.#asked(), this.mode, signal, this.facts);
+    return new SignalledCall(this.#call, signal);
   }
 }

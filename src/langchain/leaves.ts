@@ -1,19 +1,22 @@
 import type { Backend, Call, Mode } from "../core/layer.ts";
 import type { KindName } from "../core/facts.ts";
+import { itemsBackend } from "../core/items.ts";
 import type { Request } from "../core/request.ts";
 import { chatKind, type ChatInput, type ChatPart } from "./kinds/chat.ts";
 import { llmKind, type LLMInput, type LLMPart } from "./kinds/llm.ts";
-import { embeddingsKind, retrieverKind, toolKind } from "./kinds/plain.ts";
+import { embeddingsKind, type EmbeddingsInput, retrieverKind, toolKind } from "./kinds/plain.ts";
 import { surroundingRunId } from "./config.ts";
 import { modelName, type LLMRunManager, type ModelLike, type ModelOptions } from "./models.ts";
 import { currentScope, inScope, leafScope, type Scope } from "./scope.ts";
 
+/** Kinds of calls that LangChain's own classes make. */
+export type LeafKind = Exclude<KindName, "chain" | "function">;
 type Method = (this: object, ...args: unknown[]) => unknown;
 /** Answers a leaf's call inside a scope. */
 type Answer = (self: object, original: Method, args: unknown[], scope: Scope) => unknown;
 
 /** The methods, per kind, that do a call's real work. They sit below LangChain's callbacks: a hit is still exactly one run. */
-export const LEAVES: Readonly<Record<Exclude<KindName, "chain">, Readonly<Record<string, Answer>>>> = {
+export const LEAVES: Readonly<Record<LeafKind, Readonly<Record<string, Answer>>>> = {
   chat: {
     _generate: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "invoke", scope),
     _streamResponseChunks: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "stream", scope),
@@ -38,7 +41,7 @@ export const LEAVES: Readonly<Record<Exclude<KindName, "chain">, Readonly<Record
 };
 
 /** The leaf as it stands on the class afterwards: outside a scope, and inside a leaf of its own kind, it falls straight through. */
-export function interceptLeaf(kind: Exclude<KindName, "chain">, method: string, original: Method): Method {
+export function interceptLeaf(kind: LeafKind, method: string, original: Method): Method {
   const answer = LEAVES[kind][method] as Answer;
   return function (this: object, ...args: unknown[]): unknown {
     const scope = currentScope();
@@ -66,12 +69,14 @@ function modelRequest<In extends { options: ModelOptions; runManager: LLMRunMana
   kind: Request<In, Part>["kind"], input: In, model: ModelLike, original: Method, question: unknown, scope: Scope,
 ): Request<In, Part> {
   const { options, runManager } = input;
-  const backend: Backend<In, Part> = {
-    invoke: (call) => inLeaf(scope, call, () => original.call(model, question, withSignal(options, call.signal), runManager)) as Promise<Part>,
+  const backendFor = (manager: LLMRunManager | undefined): Backend<In, Part> => ({
+    invoke: (call) => inLeaf(scope, call, () => original.call(model, question, withSignal(options, call.signal), manager)) as Promise<Part>,
     stream: (call) =>
-      leafIterator(scope, call, () => original.call(model, question, withSignal(options, call.signal), runManager && withoutTokens(runManager)) as AsyncIterator<Part>),
-  };
-  return requestOf(kind, input, backend, scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal });
+      leafIterator(scope, call, () => original.call(model, question, withSignal(options, call.signal), manager && withoutTokens(manager)) as AsyncIterator<Part>),
+  });
+  const request = requestOf<In, Part>(kind, input, scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal });
+  // A run that is over hears of no more tokens.
+  return { ...request, backend: backendFor(runManager), laterBackend: () => backendFor(undefined) };
 }
 
 /**
@@ -109,10 +114,24 @@ function withSignal(options: ModelOptions, signal: AbortSignal | undefined): Mod
 
 function embed(method: "embedQuery" | "embedDocuments"): Answer {
   return (self, original, args, scope) => {
-    const name = modelName(self as ModelLike);
-    const request = { kind: embeddingsKind, input: { embeddings: self, method, text: args[0] as string | string[] } };
-    return plainCall({ ...request, model: name }, self, original, args, scope, { parentRunId: surroundingRunId() });
+    const text = args[0] as string | string[];
+    const request = { kind: embeddingsKind, input: { embeddings: self, method, text }, model: modelName(self as ModelLike) };
+    const run = { parentRunId: surroundingRunId() };
+    return Array.isArray(text) && text.length > 0 ? embedEach(request, self, original, text, scope, run) : plainCall(request, self, original, args, scope, run);
   };
+}
+
+/** Each text is a question of its own. */
+function embedEach(
+  { kind, input, model }: { kind: Request<EmbeddingsInput, Vectors>["kind"]; input: EmbeddingsInput; model: string | undefined },
+  self: object, original: Method, texts: readonly string[], scope: Scope, run: RunIds,
+): Promise<Vectors> {
+  const whole = requestOf(kind, input, scope, { origin: self, run, model });
+  const backend = itemsBackend(scope.perf.engine, whole, {
+    inputs: texts.map((text) => ({ ...input, text })),
+    ask: (items, call) => inLeaf(scope, call, () => original.call(self, items.map(({ text }) => text))) as Promise<number[][]>,
+  });
+  return scope.perf.engine.invoke({ ...whole, backend, hasItems: true });
 }
 
 function plainCall<In, Part>(
@@ -126,7 +145,7 @@ function plainCall<In, Part>(
       throw new Error(`A ${kind.name} call has no stream.`);
     },
   };
-  return scope.perf.engine.invoke(requestOf(kind, input, backend, scope, { origin: self, run: runManager as RunIds | undefined, model, signal }));
+  return scope.perf.engine.invoke({ ...requestOf(kind, input, scope, { origin: self, run: runManager as RunIds | undefined, model, signal }), backend });
 }
 
 function withConfigSignal([input, runManager, config]: unknown[], signal: AbortSignal | undefined): unknown[] {
@@ -139,19 +158,22 @@ interface RunIds {
 }
 
 function requestOf<In, Part>(
-  kind: Request<In, Part>["kind"], input: In, backend: Backend<In, Part>, scope: Scope,
+  kind: Request<In, Part>["kind"], input: In, scope: Scope,
   { origin, run, model, signal }: { origin: object; run: RunIds | undefined; model: string | undefined; signal?: AbortSignal | undefined },
-): Request<In, Part> {
+): Omit<Request<In, Part>, "backend"> {
   return {
-    kind, input, backend, origin, model, signal,
+    kind, input, origin, model, signal,
     control: scope.control,
-    held: scope.leaf?.held ?? NONE,
+    held: heldIn(scope),
     released: scope.released,
-    answered: scope.answered,
+    // A program that refuses an answer does not refuse the vectors by which it found its way there.
+    answered: kind.name === "embeddings" ? undefined : scope.answered,
     runId: run?.runId,
     parentRunId: run?.parentRunId,
   };
 }
+
+type Vectors = number[] | number[][];
 
 const NONE: readonly string[] = [];
 
@@ -162,8 +184,13 @@ function sharedBy(call: LeafCall): { key: string; signal: AbortSignal | undefine
   return call.facts.coalesced && call.key !== undefined ? { key: call.key, signal: call.signal } : undefined;
 }
 
+/** Keys of the calls that wait for what runs in this scope. */
+export function heldIn(scope: Scope): readonly string[] {
+  return scope.leaf?.held ?? NONE;
+}
+
 /** Runs real work marked as a leaf, below the run's span. */
-function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T): T {
+export function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T): T {
   return inScope(leafScope(scope, call.kind.name, sharedBy(call)), belowRun(scope, call.facts.runId, work));
 }
 

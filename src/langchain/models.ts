@@ -33,6 +33,12 @@ export function modelName(model: { model?: unknown; modelName?: unknown }): stri
   return typeof name === "string" ? name : undefined;
 }
 
+/** Who answers: limits that a provider announces hold for one endpoint, model and account. */
+export function targetOf(model: object): string {
+  const { apiKey, clientConfig } = model as { apiKey?: unknown; clientConfig?: { apiKey?: unknown } };
+  return `${className(model)} ${modelName(model) ?? ""} ${endpointText(model)}${hidden(apiKey ?? clientConfig?.apiKey)}`;
+}
+
 /** `{ name }`, or nothing where there is none. */
 export function named(name: string | undefined): { name?: string } {
   return name === undefined ? {} : { name };

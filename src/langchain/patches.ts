@@ -1,13 +1,11 @@
 import { AsyncResource } from "node:async_hooks";
-import type { KindName } from "../core/facts.ts";
 import { awaitMessageStream, carriedScope, recarried, withoutWishes } from "./config.ts";
-import { interceptLeaf, LEAVES } from "./leaves.ts";
+import { interceptLeaf, LEAVES, type LeafKind } from "./leaves.ts";
 import { ownerOf } from "./prototypes.ts";
 import { generatorIn, isAsyncGenerator, scopedGenerator, scopedStreams } from "./streams.ts";
 import { changedScope, currentScope, inScope, runScope, type RunConfig, type Scope } from "./scope.ts";
 
 type Method = (this: object, ...args: unknown[]) => unknown;
-type LeafKind = Exclude<KindName, "chain">;
 
 /** What one process, however many copies of this package it holds, has patched so far. */
 interface Registry {

@@ -38,7 +38,9 @@ class Flight {
   /** Reads the upstream call to its end at its own pace; errors go to the readers. */
   fly(next: Next): void {
     const { kind, mode } = this.leader;
-    const pack = orItself(kind.packer(mode));
+    // What a layer below found in a store, or heard from another process, are snapshots already.
+    const packed = orItself(kind.packer(mode));
+    const pack = (part: unknown): unknown => (this.leader.served || this.leader.facts.coalesced === "follower" ? part : packed(part));
     const failed = (error: unknown): void => this.#land({ error });
     const hear = (result: IteratorResult<unknown>): void => {
       if (result.done) return this.#land({});
@@ -181,6 +183,8 @@ function flightKey(call: Call): string | undefined {
 function follow(call: Call, flight: Flight): AsyncIterable<unknown> {
   call.facts.coalesced = "follower";
   call.facts.leaderId = flight.leader.facts.id;
+  call.leader = flight.leader;
+  call.backend.elsewhere?.();
   const parts = flight.follow(call.signal);
   return flight.leader.mode === call.mode ? parts : converted(call, flight, parts);
 }
@@ -197,6 +201,7 @@ async function* followOther(call: Call, flight: Flight, next: Next): AsyncGenera
     if (shared || call.signal?.aborted) throw error;
     call.facts.coalesced = undefined;
     call.facts.leaderId = undefined;
+    call.leader = undefined;
     yield* next(call);
   }
 }

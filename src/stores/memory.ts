@@ -1,37 +1,35 @@
-import { LRUCache } from "lru-cache";
-import type { Answer } from "../core/layer.ts";
-
-/** What the memory tier holds under a key. The answer is kept as it came, unserialised, and never handed out itself. */
-export interface MemoryEntry {
-  readonly answer: Answer;
-  readonly kind: string;
-  /** Milliseconds since the epoch. */
-  readonly storedAt: number;
-  readonly expiresAt: number;
-  readonly sizeBytes: number;
-  /** The call whose upstream answer this is. */
-  readonly writer: string;
-  /** Number of the call that asked for it; see `Call.number`. */
-  readonly asked: number;
-  readonly namespace: string;
-  readonly tenant: string | undefined;
-  tags: readonly string[] | undefined;
-}
+import type { CacheEntry } from "../core/entry.ts";
+import { resolveWith } from "../core/options.ts";
+import { HeapPressure } from "./heap-pressure.ts";
+import { LruPolicy } from "./memory-lru.ts";
+import type { MemoryPolicy } from "./memory-policy.ts";
+import { S3FifoPolicy } from "./memory-s3-fifo.ts";
 
 /** The port that the memory tier of the cache is reached through: synchronous, so that a hit costs no promise. */
 export interface MemoryStore {
-  get(key: string): MemoryEntry | undefined;
+  /** Counts as a use of the entry. */
+  get(key: string): CacheEntry | undefined;
+  /** Reads without counting as a use. */
+  peek(key: string): CacheEntry | undefined;
   /** @returns whether it was taken; an entry over `maxEntryBytes` is not */
-  set(key: string, entry: MemoryEntry): boolean;
+  set(key: string, entry: CacheEntry): boolean;
   delete(key: string): boolean;
-  entries(): Iterable<readonly [key: string, entry: MemoryEntry]>;
+  /** Does not count as a use. */
+  entries(): Iterable<readonly [key: string, entry: CacheEntry]>;
   clear(): void;
   readonly entryCount: number;
   readonly sizeBytes: number;
+  /** Entries that had to make room for others. */
   readonly evictions: number;
 }
 
 export interface MemoryStoreOptions {
+  /**
+   * Which entry makes room: the one that was not used for longest (`lru`), or by S3-FIFO, which keeps what is asked for again and again
+   * and gets LRU's hit rate with less memory where most questions are asked once.
+   * @default "lru"
+   */
+  policy?: "lru" | "s3-fifo";
   /** Bytes that all entries together may take, estimated. @default 67_108_864 (64 MiB) */
   maxBytes?: number;
   /** @default Infinity */
@@ -40,37 +38,85 @@ export interface MemoryStoreOptions {
   maxEntryBytes?: number;
 }
 
-/** A least-recently-used memory tier, sized by bytes. */
-export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  const { maxBytes = 64 * 1024 * 1024, maxEntries = Infinity, maxEntryBytes = Math.ceil(maxBytes / 16) } = options;
-  const largest = Math.min(maxEntryBytes, maxBytes);
-  let evictions = 0;
-  const cache = new LRUCache<string, MemoryEntry>({
-    // lru-cache takes no Infinity.
-    maxSize: Math.min(maxBytes, Number.MAX_SAFE_INTEGER),
-    ...(Number.isFinite(maxEntries) ? { max: maxEntries } : {}),
-    dispose: (_entry, _key, reason) => {
-      if (reason === "evict") evictions += 1;
-    },
-  });
-  return {
-    get: (key) => cache.get(key),
-    set: (key, entry) => {
-      if (entry.sizeBytes > largest) return cache.delete(key), false;
-      cache.set(key, entry, { size: entry.sizeBytes });
-      return true;
-    },
-    delete: (key) => cache.delete(key),
-    entries: () => cache.entries(),
-    clear: () => cache.clear(),
-    get entryCount() {
-      return cache.size;
-    },
-    get sizeBytes() {
-      return cache.calculatedSize;
-    },
-    get evictions() {
-      return evictions;
-    },
-  };
+/**
+ * The tier in this process. Besides its own bounds it heeds the heap's: it lets go of entries when the heap runs short.
+ * @throws OptionError
+ */
+export function memoryStore(options: MemoryStoreOptions = {}, pressure: HeapPressure = new HeapPressure()): MemoryStore {
+  return new BoundedMemory(options, pressure);
+}
+
+/** Keeps a policy's entries within bounds. */
+class BoundedMemory implements MemoryStore {
+  readonly #policy: MemoryPolicy<CacheEntry>;
+  readonly #pressure: HeapPressure;
+  readonly #maxBytes: number;
+  readonly #maxEntries: number;
+  readonly #maxEntryBytes: number;
+  evictions = 0;
+
+  constructor(options: MemoryStoreOptions, pressure: HeapPressure) {
+    const { policy, ...bounds } = resolveWith("memoryStore", options, (read) => ({
+      policy: read.oneOf("policy", ["lru", "s3-fifo"], "lru"),
+      maxBytes: read.number("maxBytes", { default: 64 * 1024 * 1024, min: 1, integer: true }),
+      maxEntries: read.number("maxEntries", { default: Infinity, min: 1, integer: true }),
+      maxEntryBytes: read.number("maxEntryBytes", { default: undefined, min: 1, integer: true }),
+    }));
+    this.#policy = policy === "lru" ? new LruPolicy() : new S3FifoPolicy();
+    this.#pressure = pressure;
+    this.#maxBytes = bounds.maxBytes;
+    this.#maxEntries = bounds.maxEntries;
+    this.#maxEntryBytes = bounds.maxEntryBytes ?? Math.ceil(bounds.maxBytes / 16);
+  }
+
+  get(key: string): CacheEntry | undefined {
+    return this.#policy.get(key);
+  }
+
+  peek(key: string): CacheEntry | undefined {
+    return this.#policy.peek(key);
+  }
+
+  set(key: string, entry: CacheEntry): boolean {
+    const { sizeBytes } = entry;
+    const roomBytes = Math.min(this.#maxBytes, this.#pressure.roomBytes(sizeBytes, this.#policy.sizeBytes));
+    const isTaken = sizeBytes <= Math.min(this.#maxEntryBytes, roomBytes);
+    if (!isTaken) this.#policy.delete(key);
+    this.#makeRoom(roomBytes, key, isTaken ? entry : undefined);
+    if (isTaken) this.#policy.set(key, entry);
+    return isTaken;
+  }
+
+  delete(key: string): boolean {
+    return this.#policy.delete(key);
+  }
+
+  entries(): Iterable<readonly [key: string, entry: CacheEntry]> {
+    return this.#policy.entries();
+  }
+
+  clear(): void {
+    this.#policy.clear();
+  }
+
+  get entryCount(): number {
+    return this.#policy.entryCount;
+  }
+
+  get sizeBytes(): number {
+    return this.#policy.sizeBytes;
+  }
+
+  /** Evicts until all is within bounds, also with what is about to be set. */
+  #makeRoom(roomBytes: number, key: string, added: CacheEntry | undefined): void {
+    const policy = this.#policy;
+    for (;;) {
+      const replaced = policy.peek(key);
+      const bytes = policy.sizeBytes + (added?.sizeBytes ?? 0) - (replaced?.sizeBytes ?? 0);
+      const count = policy.entryCount + (added && !replaced ? 1 : 0);
+      if (bytes <= roomBytes && count <= this.#maxEntries) return;
+      // What goes and comes back at once was replaced.
+      if (policy.evict() !== key) this.evictions += 1;
+    }
+  }
 }

@@ -1,4 +1,4 @@
-import type { CallFacts, Usage } from "../core/facts.ts";
+import { isHit, type CallFacts, type Usage } from "../core/facts.ts";
 import { OptionError } from "../core/errors.ts";
 import { resolveWith } from "../core/options.ts";
 
@@ -41,7 +41,7 @@ export function addCost(facts: CallFacts, pricing: ReadonlyMap<string, Price>): 
   const price = facts.model === undefined ? undefined : pricing.get(facts.model);
   if (!price || !facts.usage) return;
   const cost = costOf(facts.usage, price);
-  if (facts.cache?.status === "hit" || facts.coalesced === "follower") {
+  if (isHit(facts.cache) || facts.coalesced === "follower") {
     facts.costUsd = 0;
     facts.savedUsd = cost;
   } else {

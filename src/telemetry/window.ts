@@ -1,6 +1,6 @@
 import { build, type Histogram } from "hdr-histogram-js";
 import type { Clock } from "../core/clock.ts";
-import type { CallFacts, KindName } from "../core/facts.ts";
+import { isHit, type CallFacts, type KindName, type TierName } from "../core/facts.ts";
 
 /** What happened lately to the calls of one kind. */
 export interface KindSnapshot {
@@ -11,7 +11,10 @@ export interface KindSnapshot {
   p50: number;
   p95: number;
   p99: number;
+  /** Answers from the cache, old ones included. */
   hits: number;
+  /** The same by where they were found. */
+  hitsByTier: Partial<Record<TierName, number>>;
   misses: number;
   /** Hits and followers among all calls that could be either; 0 to 1. */
   hitRate: number;
@@ -34,12 +37,13 @@ const SLICE_MS = 10_000;
 const WINDOW_MS = SLICES * SLICE_MS;
 const HIGHEST_US = 3_600_000_000;
 
-type Counts = Omit<KindSnapshot, "callsPerSecond" | "p50" | "p95" | "p99" | "hitRate">;
+type Counts = Omit<KindSnapshot, "callsPerSecond" | "p50" | "p95" | "p99" | "hitRate" | "hitsByTier">;
 
 /** Counts and latencies of one kind in one slice of time. */
 class Slice {
   readonly counts: Counts = { calls: 0, errors: 0, hits: 0, misses: 0, coalesced: 0, inputTokens: 0, outputTokens: 0, costUsd: 0, savedUsd: 0 };
   readonly micros: Histogram = latencyHistogram();
+  readonly hitsByTier: KindSnapshot["hitsByTier"] = {};
   /** Calls that could be answered without a request of their own, and those that were. */
   sharable = 0;
   shared = 0;
@@ -50,8 +54,10 @@ class Slice {
     if (facts.error) counts.errors += 1;
     const { usage } = facts;
     const follower = facts.coalesced === "follower";
-    const hit = facts.cache?.status === "hit";
+    const hit = isHit(facts.cache);
     if (hit) counts.hits += 1;
+    const tier = facts.cache?.tier;
+    if (hit && tier) this.hitsByTier[tier] = (this.hitsByTier[tier] ?? 0) + 1;
     if (facts.cache?.status === "miss") counts.misses += 1;
     if (follower) counts.coalesced += 1;
     if (hit || facts.cache?.status === "miss" || facts.coalesced) this.sharable += 1;
@@ -108,15 +114,18 @@ function summary(slices: readonly Slice[]): KindSnapshot {
   const total = new Slice().counts;
   let sharable = 0;
   let shared = 0;
-  for (const { counts, micros: slice, ...share } of slices) {
+  const hitsByTier: KindSnapshot["hitsByTier"] = {};
+  for (const { counts, micros: slice, hitsByTier: inSlice, ...share } of slices) {
     micros.add(slice);
     sharable += share.sharable;
     shared += share.shared;
     for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += counts[name];
+    for (const tier of Object.keys(inSlice) as TierName[]) hitsByTier[tier] = (hitsByTier[tier] ?? 0) + (inSlice[tier] ?? 0);
   }
   const percentile = (p: number): number => micros.getValueAtPercentile(p) / 1000;
   return {
     ...total,
+    hitsByTier,
     callsPerSecond: total.calls / (WINDOW_MS / 1000),
     p50: percentile(50),
     p95: percentile(95),

@@ -17,7 +17,7 @@ describe("npm run bench", () => {
     const { status, stderr } = bench();
     expect(status).toBe(2);
     expect(stderr).toMatch(/^Usage: npm run bench -- <name>/);
-    expect(stderr).toContain("Benches: overhead");
+    expect(stderr).toContain("Benches: cache, overhead");
   });
 
   it.each([
@@ -37,11 +37,13 @@ describe("a report", () => {
   const row = (name: string, spec: Omit<FigureSpec, "about">, value: number) => ({ name, spec: { about: "what it is", ...spec }, measured: { value, note: "details" } });
 
   it("says of each figure whether its bound is met", () => {
-    const lines = table([row("fast", { unit: "×", atMost: 1.15 }, 1.1), row("slow", { unit: "×", atMost: 1.15 }, 1.2), row("calls", { unit: "calls", exactly: 1 }, 2), row("free", { unit: "bytes" }, 5)]).split("\n");
+    const lines = table([row("fast", { unit: "×", atMost: 1.15 }, 1.1), row("slow", { unit: "×", atMost: 1.15 }, 1.2), row("calls", { unit: "calls", exactly: 1 }, 2), row("free", { unit: "bytes" }, 5), row("often", { unit: "", atLeast: 0.6 }, 0.6), row("rarely", { unit: "", atLeast: 0.6 }, 0.59)]).split("\n");
     const verdict = (name: string): string[] => lines.find((line) => line.startsWith(name))?.trim().split(/\s{2,}/) ?? [];
     expect(verdict("fast")).toEqual(["fast", "1.1", "×", "≤ 1.15", "yes"]);
     expect(verdict("slow")).toEqual(["slow", "1.2", "×", "≤ 1.15", "no"]);
     expect(verdict("calls")).toEqual(["calls", "2", "calls", "= 1", "no"]);
+    expect(verdict("often")).toEqual(["often", "0.6", "≥ 0.6", "yes"]);
+    expect(verdict("rarely")).toEqual(["rarely", "0.59", "≥ 0.6", "no"]);
     expect(verdict("free")).toEqual(["free", "5", "bytes"]);
     expect(lines).toContain("slow: what it is (details)");
   });

@@ -21,7 +21,7 @@ interface Asked {
 
 function call({ key = "k", mode = "stream", signal, held = [], refresh = false }: Asked = {}): Call {
   const facts: CallFacts = { id: `call ${Math.random()}`, kind: "chat", mode: mode === "invoke" ? "invoke" : "stream", startedAt: 0, durationMs: 0 };
-  const made = { kind: textKind, mode, input: "q", key, identity: key, signal, facts, held, control: { cache: refresh ? "refresh" : "use" } };
+  const made = { backend: {}, kind: textKind, mode, input: "q", key, identity: key, signal, facts, held, control: { cache: refresh ? "refresh" : "use" } };
   return { ...made, withSignal: (other: AbortSignal) => ({ ...made, signal: other }) } as unknown as Call;
 }
 

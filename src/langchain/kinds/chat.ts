@@ -7,8 +7,9 @@ import { writeIdentity } from "../../core/key.ts";
 import { opaque, type Answer, type Kind, type Mode } from "../../core/layer.ts";
 import { eventsHaveContent, eventsReasons, eventsUsage, freshEvent, type StreamEvent } from "./chat-events.ts";
 import { bridge, chunkPacker, chunksOf, mapResult, sizeOfParts, TextChunk, unpackChunk, wholeOf, type PackedChunk, type PackedPart } from "./chat-parts.ts";
+import { chatCodec } from "./codecs.ts";
 import { copyMessage, deepCopy, reissueMessage, withoutSpentUsage, type FreshIds, type MessageLike, type UsageLike } from "../messages.ts";
-import { completenessOf, finishReason, modelFields, modelName, named, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
+import { completenessOf, finishReason, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 import { messageFields } from "../identity.ts";
 
 /** One chat model call as its leaf gets it. */
@@ -33,6 +34,16 @@ export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, P
   },
 
   question: ({ model, messages, options }) => ({ asked: messages, config: options, ...named(modelName(model)) }),
+
+  target: ({ model }) => targetOf(model),
+
+  /** The message, as `invoke` gives it. */
+  whole(answer) {
+    const message = wholeOf(answer).generations[0]?.message;
+    return message && copyMessage(message);
+  },
+
+  codec: chatCodec,
 
   convert(answer, mode) {
     if (answer.mode === mode) return answer.parts;

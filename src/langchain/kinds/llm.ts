@@ -2,8 +2,9 @@ import type { BaseLLM } from "@langchain/core/language_models/llms";
 import { GenerationChunk, type LLMResult } from "@langchain/core/outputs";
 import { canonical, writeIdentity } from "../../core/key.ts";
 import { opaque, type Answer, type Kind } from "../../core/layer.ts";
+import { llmCodec, type LLMPart } from "./codecs.ts";
 import { deepCopy, estimateBytes, withoutSpentUsage } from "../messages.ts";
-import { completenessOf, finishReason, modelFields, modelName, named, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
+import { completenessOf, finishReason, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 
 /** One call of a text completion model as its leaf gets it. */
 export interface LLMInput {
@@ -13,7 +14,7 @@ export interface LLMInput {
   readonly runManager: LLMRunManager | undefined;
 }
 
-export type LLMPart = LLMResult | GenerationChunk;
+export type { LLMPart } from "./codecs.ts";
 
 export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPart>({
   name: "llm",
@@ -26,6 +27,12 @@ export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPar
   },
 
   question: ({ model, prompts, options }) => ({ asked: prompts, config: options, ...named(modelName(model)) }),
+
+  target: ({ model }) => targetOf(model),
+
+  whole: (answer) => (answer.mode === "invoke" ? (answer.parts[0] as LLMResult) : wholeOf(answer)).generations[0]?.[0]?.text,
+
+  codec: llmCodec,
 
   convert(answer, mode) {
     if (answer.mode === mode) return answer.parts;

@@ -1,21 +1,26 @@
 import type { Document } from "@langchain/core/documents";
-import { canonical, writeIdentity, type IdentityFields } from "../../core/key.ts";
-import { opaque, type Kind } from "../../core/layer.ts";
+import { canonical, instanceId, writeIdentity, type IdentityFields } from "../../core/key.ts";
+import { opaque, type Kind, type PartCodec } from "../../core/layer.ts";
 import { className, endpointText, fieldsText, opaqueIdentity } from "../identity.ts";
 import { deepCopy, estimateBytes } from "../messages.ts";
-import { modelName, named } from "../models.ts";
+import { modelName, named, targetOf } from "../models.ts";
+import { plainCodec, vectorCodec } from "./codecs.ts";
+
+interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" | "target"> {
+  who(input: In, id: string | undefined): IdentityFields;
+  readonly codec?: PartCodec<Part>;
+}
 
 /** Kinds whose answer is one plain value, however it is asked for. */
-function plainKind<In, Part>(
-  name: Kind["name"],
-  who: (input: In, id: string | undefined) => IdentityFields,
-  question: Kind<In, Part>["question"],
-): Kind<In, Part> {
+function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part> }: PlainKind<In, Part>): Kind<In, Part> {
   const copy = (part: Part): Part => deepCopy(part);
   return opaque<In, Part, Part>({
     name,
     identity: (input, own) => writeIdentity([...who(input, own.id), ["question", own.key ?? canonical(question(input).asked)]]),
     question,
+    target,
+    whole: ({ parts: [whole] }) => copy(whole as Part),
+    codec,
     convert: (answer) => answer.parts,
     packer: () => copy,
     reissuer: () => copy,
@@ -27,18 +32,21 @@ function plainKind<In, Part>(
   });
 }
 
-/** Queries and documents are kept apart: some providers embed the same text differently. */
+/** One text. Queries and documents are kept apart: some providers embed the same text differently. */
 export interface EmbeddingsInput {
   readonly embeddings: object;
   readonly method: "embedQuery" | "embedDocuments";
+  /** Several are a call of several items, each with a key of its own. */
   readonly text: string | readonly string[];
 }
 
-export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>(
-  "embeddings",
-  ({ embeddings, method }, id) => [["embeddings", embeddingsText(embeddings, id)], ["endpoint", endpointText(embeddings)], ["method", method]],
-  ({ embeddings, text }) => ({ asked: text, config: {}, ...named(modelName(embeddings)) }),
-);
+export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>({
+  name: "embeddings",
+  who: ({ embeddings, method }, id) => [["embeddings", embeddingsText(embeddings, id)], ["endpoint", endpointText(embeddings)], ["method", method]],
+  question: ({ embeddings, text }) => ({ asked: text, config: {}, ...named(modelName(embeddings)) }),
+  target: ({ embeddings }) => targetOf(embeddings),
+  codec: vectorCodec,
+});
 
 /**
  * Embeddings show no parameters of their own accord. One that names its model counts by its class and all its fields but the
@@ -54,11 +62,12 @@ export interface RetrieverInput {
   readonly query: string;
 }
 
-export const retrieverKind = plainKind<RetrieverInput, Document[]>(
-  "retriever",
-  ({ retriever }, id) => [["retriever", `${className(retriever)} ${opaqueIdentity(retriever, id)}`]],
-  ({ retriever, query }) => ({ asked: query, config: {}, name: className(retriever) }),
-);
+export const retrieverKind = plainKind<RetrieverInput, Document[]>({
+  name: "retriever",
+  who: ({ retriever }, id) => [["retriever", `${className(retriever)} ${opaqueIdentity(retriever, id)}`]],
+  question: ({ retriever, query }) => ({ asked: query, config: {}, name: className(retriever) }),
+  target: ({ retriever }) => `${className(retriever)} ${instanceId(retriever)}`,
+});
 
 export interface ToolInput {
   readonly tool: object & { name?: string };
@@ -66,11 +75,27 @@ export interface ToolInput {
   readonly config: object;
 }
 
-export const toolKind = plainKind<ToolInput, unknown>(
-  "tool",
-  ({ tool }, id) => [["tool", `${toolName(tool)} ${opaqueIdentity(tool, id)}`]],
-  ({ tool, args, config }) => ({ asked: args, config, name: toolName(tool) }),
-);
+export const toolKind = plainKind<ToolInput, unknown>({
+  name: "tool",
+  who: ({ tool }, id) => [["tool", `${toolName(tool)} ${opaqueIdentity(tool, id)}`]],
+  question: ({ tool, args, config }) => ({ asked: args, config, name: toolName(tool) }),
+  target: ({ tool }) => `${toolName(tool)} ${instanceId(tool)}`,
+});
+
+/** One call of a function that `perf.cached` made. */
+export interface FunctionInput {
+  /** Stands for the function in the key, in every process. */
+  readonly name: string;
+  /** What the answer depends on: the arguments, or what the user's `key` made of them. */
+  readonly asked: unknown;
+}
+
+export const functionKind = plainKind<FunctionInput, unknown>({
+  name: "function",
+  who: ({ name }) => [["function", name]],
+  question: ({ name, asked }) => ({ asked, config: {}, name }),
+  target: ({ name }) => name,
+});
 
 function toolName(tool: ToolInput["tool"]): string {
   return tool.name ?? className(tool);

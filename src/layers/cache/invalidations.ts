@@ -1,32 +1,57 @@
 import { callCount } from "../../core/facts.ts";
-import type { MemoryEntry } from "../../stores/memory.ts";
+import type { Invalidation, Position } from "../../stores/bus.ts";
 
-type Concerns = (key: string, entry: MemoryEntry) => boolean;
-
-interface Invalidation {
-  readonly concerns: Concerns;
+interface Remembered {
+  readonly invalidation: Invalidation;
   /** The last call that was made before. */
   readonly lastCall: number;
+  /** Its place in the order of all processes, once it is known. */
+  readonly position: Position | undefined;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
 }
 
-/** Calls made before a forgotten one are taken to be concerned. */
+/** Answers of calls made before a forgotten one are taken to be concerned. */
 const REMEMBERED = 1_000;
+
+/** Whether an invalidation is about an entry with this key and these labels. */
+export function concerns(invalidation: Invalidation, key: string, labels: readonly string[]): boolean {
+  if ("all" in invalidation) return true;
+  if (invalidation.key !== undefined && invalidation.key !== key) return false;
+  return invalidation.groups.every((group) => group.some((label) => labels.includes(label)));
+}
 
 /** What was invalidated of late: an answer that was asked for before and comes in afterwards must stay out. */
 export class Invalidations {
-  readonly #latest: Invalidation[] = [];
-  #lastForgotten = -1;
+  readonly #latest: Remembered[] = [];
+  #forgotten: Remembered | undefined;
   /** Told of each as it comes. */
   onAdd: (() => void) | undefined;
 
-  add(concerns: Concerns): void {
-    this.#latest.push({ concerns, lastCall: callCount() });
-    if (this.#latest.length > REMEMBERED) this.#lastForgotten = (this.#latest.shift() as Invalidation).lastCall;
+  add(invalidation: Invalidation, position?: Position): void {
+    this.#latest.push({ invalidation, lastCall: callCount(), position, at: Date.now() });
+    if (this.#latest.length > REMEMBERED) this.#forgotten = this.#latest.shift();
     this.onAdd?.();
   }
 
-  /** Whether an entry has been invalidated since the call with this number asked for it. */
-  concern(call: number, key: string, entry: MemoryEntry): boolean {
-    return call <= this.#lastForgotten || this.#latest.some(({ concerns, lastCall }) => call <= lastCall && concerns(key, entry));
+  /** One of this process's own has got its place in the order of all. */
+  placed(invalidation: Invalidation, position: Position): void {
+    const at = this.#latest.findIndex(({ invalidation: { id } }) => id === invalidation.id);
+    const remembered = this.#latest[at];
+    if (remembered) this.#latest[at] = { ...remembered, position };
+  }
+
+  /** Whether an answer has become invalid since the call with this number asked for it. */
+  concern(call: number, key: string, labels: () => readonly string[]): boolean {
+    if (this.#forgotten && call <= this.#forgotten.lastCall) return true;
+    return this.#latest.some(({ invalidation, lastCall }) => call <= lastCall && concerns(invalidation, key, labels()));
+  }
+
+  /** Whether an entry that another process wrote, knowing of all invalidations up to `position`, has become invalid since. */
+  concernWritten(position: Position, storedAt: number, key: string, labels: () => readonly string[]): boolean {
+    const since = (other: Position | undefined): boolean => other !== undefined && other.epoch === position.epoch && other.seq > position.seq;
+    // Its writer was far behind: what happened in between is no longer known.
+    if (since(this.#forgotten?.position) && storedAt > (this.#forgotten as Remembered).at) return true;
+    return this.#latest.some(({ invalidation, position: at }) => since(at) && concerns(invalidation, key, labels()));
   }
 }

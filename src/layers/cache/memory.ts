@@ -1,26 +1,39 @@
 import type { Clock } from "../../core/clock.ts";
+import type { CacheEntry } from "../../core/entry.ts";
 import { CacheMissError } from "../../core/errors.ts";
-import type { CacheFacts, KindName } from "../../core/facts.ts";
 import type { Answer, Call, Layer } from "../../core/layer.ts";
-import type { MemoryEntry, MemoryStore } from "../../stores/memory.ts";
-import type { Invalidations } from "./invalidations.ts";
+import type { HotKeys } from "./hot-keys.ts";
+import type { Lifetimes } from "./lifetimes.ts";
 import type { QuestionLog } from "./questions.ts";
+import type { Refresher } from "./refresher.ts";
+import type { Tiers } from "./tiers.ts";
 
 export interface MemoryCacheOptions {
-  readonly store: MemoryStore;
+  readonly tiers: Tiers;
   readonly clock: Clock;
   readonly namespace: string;
-  /** How long an answer of this kind is fresh, milliseconds. */
-  ttlOf(kind: KindName): number;
+  readonly lifetimes: Lifetimes;
+  readonly hotKeys: HotKeys;
+  readonly refresher: Refresher;
+  /** A hit past this share of the time to live refreshes the entry; 1 = none does. */
+  readonly eagerRefresh: number;
+  /** Hits from which on a key is hot, and refreshed before it expires; Infinity = never. */
+  readonly hotFrom: number;
+  /** Whether there is another tier to look in. */
+  readonly last: boolean;
   /** Whether calls like this are cached at all. */
   covers(call: Call): boolean;
   /** Asked before an answer is read or written. */
   wanted(call: Call): boolean;
+  /** The tags that an answer gets by itself. */
+  tagsOf(call: Call, answer: Answer): readonly string[] | undefined;
   readonly questions: QuestionLog;
-  readonly invalidations: Invalidations;
 }
 
-/** The cache's first tier. A hit is answered at once; every complete answer that passes is kept. */
+/** A hot key is refreshed in the last tenth of its time. */
+const HOT_SHARE = 0.9;
+
+/** The cache's first tier. A hit is answered at once; every complete answer that passes is kept, here and in the tiers behind. */
 export class MemoryCache implements Layer {
   readonly name = "cache.memory";
   readonly #options: MemoryCacheOptions;
@@ -30,66 +43,91 @@ export class MemoryCache implements Layer {
   }
 
   immediate(call: Call): Answer | undefined {
+    if (call.hasItems) return undefined;
     const { facts, control } = call;
+    const { last, questions, covers } = this.#options;
     const key = this.#options.wanted(call) ? call.key : undefined;
     if (key === undefined) {
       facts.cache = { status: "bypass" };
     } else {
-      const entry = control.cache === "refresh" ? undefined : this.#fresh(key);
-      if (entry) {
-        facts.cache = { status: "hit", tier: "memory", ageMs: this.#options.clock.now() - entry.storedAt, key };
-        return entry.answer;
-      }
+      const answer = control.cache === "refresh" ? undefined : this.#answer(call, key);
+      if (answer) return answer;
       facts.cache = { status: "miss", key };
-      this.#options.questions.remember(key, call.identity as string);
+      questions.remember(key, call.identity as string);
     }
     // What is not cached at all, such as a retriever below the cached model, is not what "only" is about.
-    if (control.cache === "only" && this.#options.covers(call)) throw new CacheMissError(key);
+    if (control.cache === "only" && (last || key === undefined) && covers(call)) throw new CacheMissError(key);
     return undefined;
   }
 
   answered(call: Call, answer: Answer): void {
-    const { status, key } = call.facts.cache as CacheFacts;
-    if (status === "miss" && key !== undefined) this.#keep(call, key, answer);
+    const { cache } = call.facts;
+    if (cache?.status === "miss" && cache.key !== undefined) this.#keep(call, cache.key, answer);
   }
 
-  #fresh(key: string): MemoryEntry | undefined {
-    const { store, clock } = this.#options;
-    const entry = store.get(key);
-    if (!entry || entry.expiresAt > clock.now()) return entry;
-    store.delete(key);
-    return undefined;
+  #answer(call: Call, key: string): Answer | undefined {
+    const { tiers, clock, hotKeys } = this.#options;
+    hotKeys.hit(key);
+    const entry = tiers.near(key);
+    if (!entry) return undefined;
+    const now = clock.now();
+    const fresh = now < entry.freshUntil;
+    if (!fresh && now >= entry.staleUntil) return undefined;
+    call.facts.cache = { status: fresh ? "hit" : "stale", tier: "memory", ageMs: now - entry.storedAt, key };
+    if (!fresh || now >= this.#refreshFrom(key, entry)) this.#options.refresher.refresh(call, key, entry, now);
+    return entry.answer;
+  }
+
+  /** When a hit refreshes the entry, though it is fresh. */
+  #refreshFrom(key: string, { storedAt, freshUntil }: CacheEntry): number {
+    const { eagerRefresh, hotFrom, hotKeys } = this.#options;
+    const lifeMs = freshUntil - storedAt;
+    const share = hotFrom !== Infinity && eagerRefresh > HOT_SHARE && hotKeys.count(key) >= hotFrom ? HOT_SHARE : eagerRefresh;
+    return share < 1 ? storedAt + share * lifeMs : Infinity;
   }
 
   #keep(call: Call, key: string, answer: Answer): void {
     const { facts, control, kind } = call;
-    const { store, clock, namespace, ttlOf, invalidations } = this.#options;
-    const writer = facts.leaderId ?? facts.id;
-    const before = store.get(key);
+    const { tiers, clock, namespace, lifetimes } = this.#options;
+    // Who leads here may follow another process.
+    const { leaderId, id } = (call.leader ?? call).facts;
+    const writer = leaderId ?? id;
+    const now = clock.now();
+    const before = tiers.memory?.peek(key);
     // Of all who shared one upstream answer the first to end keeps it, under the tags of them all.
-    if (facts.coalesced === "follower" && before?.writer === writer) return addTags(before, control.tags);
+    if (facts.coalesced === "follower" && before?.writer === writer) return this.#addTags(key, before, call);
     // An answer that was asked for later, e.g. by a refresh, is the newer one.
-    if (before && before.asked > call.number && before.expiresAt > clock.now()) return;
+    if (before && before.asked > call.number && before.freshUntil > now) return;
     const completeness = kind.completeness(answer, call.input);
     if (completeness === "partial" || completeness === "filtered") return;
-    const storedAt = clock.now();
-    const ttlMs = control.ttlMs ?? ttlOf(kind.name);
-    const entry: MemoryEntry = {
+    const { freshMs, staleMs, staleIfErrorMs } = lifetimes.of(kind.name, key, control);
+    if (freshMs <= 0) return;
+    const freshUntil = now + freshMs;
+    tiers.keep(key, {
       answer,
       kind: kind.name,
-      storedAt,
-      expiresAt: storedAt + ttlMs,
+      model: facts.model,
+      storedAt: now,
+      freshUntil,
+      staleUntil: freshUntil + staleMs,
+      usableUntil: freshUntil + staleMs + staleIfErrorMs,
       sizeBytes: kind.sizeOf(answer) + key.length,
       writer,
       asked: call.number,
       namespace,
       tenant: control.tenant,
-      tags: control.tags,
-    };
-    if (ttlMs > 0 && !invalidations.concern(call.number, key, entry)) store.set(key, entry);
+      tags: joined(control.tags, this.#options.tagsOf(call, answer)),
+    }, call.local);
+  }
+
+  #addTags(key: string, entry: CacheEntry, call: Call): void {
+    const tags = joined(entry.tags, call.control.tags);
+    if (tags?.length === entry.tags?.length) return;
+    entry.tags = tags;
+    this.#options.tiers.keep(key, entry, call.local);
   }
 }
 
-function addTags(entry: MemoryEntry, tags: readonly string[] | undefined): void {
-  if (tags) entry.tags = [...new Set([...(entry.tags ?? []), ...tags])];
+function joined(a: readonly string[] | undefined, b: readonly string[] | undefined): readonly string[] | undefined {
+  return a && b ? [...new Set([...a, ...b])] : (a ?? b);
 }

@@ -1,12 +1,12 @@
 import type { CallControl } from "../../core/control.ts";
 import { OptionError } from "../../core/errors.ts";
 import type { KindName } from "../../core/facts.ts";
-import { canonical } from "../../core/key.ts";
-import type { Call, Kind } from "../../core/layer.ts";
 import { resolveWith, type OptionReader } from "../../core/options.ts";
-import type { KeySpace } from "../../core/request.ts";
-import { warn } from "../../core/warn.ts";
+import type { BaseStoreLike, KeyvLike } from "../../stores/key-value.ts";
 import type { MemoryStoreOptions } from "../../stores/memory.ts";
+import type { RedisLike, RedisOptions, RedisSource } from "../../stores/redis.ts";
+import type { Store } from "../../stores/store.ts";
+import type { SealOptions } from "./seal.ts";
 
 /** A call as the cache's callbacks see it. */
 export interface CacheQuestion {
@@ -29,17 +29,59 @@ export interface KindCache {
   id?: string;
   /** How long an answer is fresh, milliseconds. @default the cache's `ttlMs` */
   ttlMs?: number;
+  /** How long it is given at once after that, while a newer one is fetched, milliseconds. @default the cache's `staleMs` */
+  staleMs?: number;
   /** What an answer depends on, instead of the whole question. Model and parameters are always part of the key. */
   key?(input: unknown, config: object): unknown;
   /** Whether this call may be answered from the cache and kept in it. */
   when?(call: CacheQuestion): boolean;
 }
 
+/** The Redis tier with all that can be said of it. */
+export interface RedisTierOptions extends RedisOptions {
+  /** A read that takes longer is a miss, milliseconds. @default 50 */
+  timeoutMs?: number;
+}
+
+/** Bounds of adaptive times to live, milliseconds. */
+export interface AdaptiveTtl {
+  minMs?: number;
+  maxMs?: number;
+}
+
 export interface CacheOptions {
   /** The tier in this process. @default true */
   memory?: boolean | MemoryStoreOptions;
+  /** The tier that processes share: a URL, an ioredis client (also of a Cluster or by way of Sentinels), or both with more to say. Redis 6 or later. */
+  redis?: string | RedisLike | RedisTierOptions;
+  /** The tier that outlives all: `"sqlite:./perf.db"`, `"postgres://…"`, `"memcached://…"`, a `Store`, LangChain's `BaseStore` or a Keyv. */
+  persistent?: string | Store | BaseStoreLike | KeyvLike;
+  /** A read of the persistent tier that takes longer is a miss, milliseconds. @default 250 */
+  persistentTimeoutMs?: number;
   /** How long an answer is fresh, milliseconds. @default 3_600_000 (an hour) */
   ttlMs?: number;
+  /** How long it is given at once after that, while one call fetches a newer one, milliseconds. @default 0 */
+  staleMs?: number;
+  /** How long after all that it is still given when the model fails, milliseconds. @default 0 */
+  staleIfErrorMs?: number;
+  /** Share of `ttlMs`, 0 to 1, by which it is shortened at random, so that what was stored together does not expire together. @default 0 */
+  jitter?: number;
+  /** What is asked for often lives longer, what nobody asks for again shorter. @default false; bounds: a quarter of and four times the `ttlMs` */
+  adaptiveTtl?: boolean | AdaptiveTtl;
+  /** A hit past this share of the time to live, 0 to 1, refreshes the entry in the background. @default 1 (none does) */
+  eagerRefresh?: number;
+  /** Keys with so many hits (halved every ten minutes) are hot: a hit in the last tenth of their time refreshes them in the background. @default 32 */
+  hotKeys?: boolean | { minHits?: number };
+  /** How many of the hottest entries are copied from the far tiers to memory at the start, in the background. @default 500 */
+  warmStart?: boolean | { maxEntries?: number };
+  /** Tags that an answer gets by what was asked and answered, e.g. the ids of the documents it was made of. `whole`: a message, a text, documents, vectors. */
+  tags?(call: CacheQuestion, whole: unknown): string[];
+  /** Encrypts everything that leaves this process by AES-256-GCM. To exchange the key, name the old one among `previous` until its entries have expired. */
+  encryptionKey?: SealOptions["encryptionKey"];
+  /** Entries over this many bytes are compressed before they leave this process. @default none is */
+  compressAboveBytes?: number;
+  /** A larger entry does not leave this process, bytes. @default 4_194_304 (4 MiB) */
+  maxEntryBytes?: number;
   /** Separates the entries of programs that share a cache. @default "default" */
   namespace?: string;
   /** Whose data a call is about; `undefined` = bypass the cache for this call. */
@@ -57,12 +99,25 @@ export interface CacheOptions {
   };
 }
 
-type CachedKind = Exclude<KindName, "chain">;
-type KindOptions = KindCache & { names?: ReadonlySet<string> };
+export type KindOptions = KindCache & { names?: ReadonlySet<string> };
 
 export interface ResolvedCache {
-  readonly memory: MemoryStoreOptions;
+  readonly memory: MemoryStoreOptions | undefined;
+  readonly redis: { readonly source: RedisSource; readonly timeoutMs: number } | undefined;
+  readonly persistent: CacheOptions["persistent"];
+  readonly persistentTimeoutMs: number;
   readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly staleIfErrorMs: number;
+  readonly jitter: number;
+  readonly adaptiveTtl: AdaptiveTtl | undefined;
+  readonly eagerRefresh: number;
+  readonly hotFrom: number;
+  readonly warmStart: number;
+  readonly tags?: CacheOptions["tags"];
+  readonly encryptionKey: SealOptions["encryptionKey"];
+  readonly compressAboveBytes: number | undefined;
+  readonly maxEntryBytes: number;
   readonly namespace: string;
   readonly tenant?: CacheOptions["tenant"];
   readonly when?: CacheOptions["when"];
@@ -70,14 +125,32 @@ export interface ResolvedCache {
 }
 
 const HOUR_MS = 3_600_000;
-const DEFAULT_KINDS: ResolvedCache["kinds"] = { chat: {}, llm: {}, embeddings: {} };
+/** What is cached unless the options say otherwise. */
+export const DEFAULT_KINDS: ResolvedCache["kinds"] = { chat: {}, llm: {}, embeddings: {}, function: {} };
 
 export function resolveCache(read: OptionReader): ResolvedCache {
   const tenant = read.function<NonNullable<CacheOptions["tenant"]>>("tenant");
   const when = read.function<NonNullable<CacheOptions["when"]>>("when");
+  const tags = read.function<NonNullable<CacheOptions["tags"]>>("tags");
+  const redis = resolveRedis(read.raw("redis"), read.pathOf("redis"));
+  const persistent = read.raw("persistent") as CacheOptions["persistent"];
   return {
-    memory: resolveMemory(read),
+    memory: resolveMemory(read, redis !== undefined || persistent !== undefined),
+    redis,
+    persistent,
+    persistentTimeoutMs: read.number("persistentTimeoutMs", { default: 250, min: 1 }),
     ttlMs: read.number("ttlMs", { default: HOUR_MS, min: 0 }),
+    staleMs: read.number("staleMs", { default: 0, min: 0 }),
+    staleIfErrorMs: read.number("staleIfErrorMs", { default: 0, min: 0 }),
+    jitter: read.number("jitter", { default: 0, min: 0, max: 1 }),
+    adaptiveTtl: read.layer("adaptiveTtl", resolveAdaptiveTtl),
+    eagerRefresh: read.number("eagerRefresh", { default: 1, min: 0, max: 1 }),
+    hotFrom: resolveOn(read, "hotKeys", "minHits", { default: 32, min: 1 }) ?? Infinity,
+    warmStart: resolveOn(read, "warmStart", "maxEntries", { default: 500, min: 1, integer: true }) ?? 0,
+    ...(tags ? { tags } : {}),
+    encryptionKey: read.raw("encryptionKey") as SealOptions["encryptionKey"],
+    compressAboveBytes: read.number("compressAboveBytes", { default: undefined, min: 0 }),
+    maxEntryBytes: read.number("maxEntryBytes", { default: 4 * 1024 * 1024, min: 1 }),
     namespace: read.string("namespace", "default"),
     ...(tenant ? { tenant } : {}),
     ...(when ? { when } : {}),
@@ -85,11 +158,37 @@ export function resolveCache(read: OptionReader): ResolvedCache {
   };
 }
 
-function resolveMemory(read: OptionReader): MemoryStoreOptions {
-  if (read.raw("memory") === false) throw new OptionError(read.pathOf("memory"), "true or an object of options, as long as memory is the only tier", false);
+/** What is on unless switched off, and says one number. */
+function resolveOn(read: OptionReader, name: string, field: string, range: { default: number; min: number; integer?: boolean }): number | undefined {
+  if (read.raw(name) === undefined) return range.default;
+  return read.layer(name, (group) => group.number(field, range));
+}
+
+function resolveAdaptiveTtl(read: OptionReader): AdaptiveTtl {
+  const minMs = read.number("minMs", { default: undefined, min: 0 });
+  const maxMs = read.number("maxMs", { default: undefined, min: minMs ?? 0 });
+  return { ...(minMs === undefined ? {} : { minMs }), ...(maxMs === undefined ? {} : { maxMs }) };
+}
+
+const REDIS_TIMEOUT_MS = 50;
+
+/** What is left of the options names the server or the client, and is checked where the connection is made. */
+function resolveRedis(given: unknown, path: string): ResolvedCache["redis"] {
+  if (given === undefined) return undefined;
+  if (typeof given !== "object" || given === null || !("timeoutMs" in given)) return { source: given as RedisSource, timeoutMs: REDIS_TIMEOUT_MS };
+  const { timeoutMs, ...source } = given;
+  return { source: source as RedisSource, timeoutMs: resolveWith(path, { timeoutMs }, (read) => read.number("timeoutMs", { default: REDIS_TIMEOUT_MS, min: 1 })) };
+}
+
+function resolveMemory(read: OptionReader, hasFarTier: boolean): MemoryStoreOptions | undefined {
+  if (read.raw("memory") === false) {
+    if (hasFarTier) return undefined;
+    throw new OptionError(read.pathOf("memory"), "true or an object of options, as long as memory is the only tier", false);
+  }
   return (
     read.layer("memory", (memory) => {
       const resolved = {
+        policy: memory.oneOf("policy", ["lru", "s3-fifo"], "lru"),
         maxBytes: memory.number("maxBytes", { default: undefined, min: 1, integer: true }),
         maxEntries: memory.number("maxEntries", { default: undefined, min: 1, integer: true }),
         maxEntryBytes: memory.number("maxEntryBytes", { default: undefined, min: 1, integer: true }),
@@ -102,7 +201,7 @@ function resolveMemory(read: OptionReader): MemoryStoreOptions {
 function resolveKinds(raw: unknown, path: string): ResolvedCache["kinds"] {
   if (raw === undefined) return DEFAULT_KINDS;
   return resolveWith(path, raw, (read) => {
-    const kinds: Partial<Record<CachedKind, KindOptions>> = {};
+    const kinds: Partial<Record<KindName, KindOptions>> = { function: {} };
     for (const kind of ["chat", "llm", "embeddings"] as const) {
       const options = read.raw(kind) === undefined ? {} : read.layer(kind, resolveKind);
       if (options) kinds[kind] = options;
@@ -121,73 +220,9 @@ function resolveKind(read: OptionReader): KindOptions {
   const resolved = {
     id: read.string("id", undefined),
     ttlMs: read.number("ttlMs", { default: undefined, min: 0 }),
+    staleMs: read.number("staleMs", { default: undefined, min: 0 }),
     key: read.function("key"),
     when: read.function("when"),
   };
   return Object.fromEntries(Object.entries(resolved).filter(([, value]) => value !== undefined)) as KindOptions;
-}
-
-/** How keys are made under these options; without a cache, for calls in flight alone. */
-export function keySpace(options: ResolvedCache | undefined): KeySpace {
-  const { namespace = "default", kinds = DEFAULT_KINDS, tenant: tenantOf } = options ?? {};
-  const shared = `${namespace.length}:${namespace}`;
-  return {
-    spaceOf({ tenant }) {
-      if (tenant !== undefined) return `${shared}t${tenant.length}:${tenant}`;
-      // A configured tenant that yields nothing must never meet a shared entry.
-      return tenantOf ? undefined : shared;
-    },
-    identityOf(kind, input) {
-      // A kind that is not cached may still share what is under way, unless what it asks changes between calls.
-      const own = optionsOf(kinds[kind.name] ? kinds : DEFAULT_KINDS, kind, input);
-      return own && kind.identity(input, identityOptions(own, kind, input));
-    },
-  };
-}
-
-function identityOptions(own: KindOptions, kind: Kind, input: unknown): { id?: string; key?: string } {
-  if (!own.key) return own.id === undefined ? NOTHING : { id: own.id };
-  const { asked, config } = kind.question(input);
-  return { key: canonical(own.key(asked, config)), ...(own.id === undefined ? {} : { id: own.id }) };
-}
-
-const NOTHING = Object.freeze({});
-
-/** Whether calls like this one are cached at all under these options. */
-export function coveredBy({ kinds }: ResolvedCache): (call: Call) => boolean {
-  return ({ kind, input }) => optionsOf(kinds, kind, input) !== undefined;
-}
-
-/** How calls like this one are cached, if they are. */
-function optionsOf(kinds: ResolvedCache["kinds"], kind: Kind, input: unknown): KindOptions | undefined {
-  const own = kinds[kind.name];
-  return own?.names && !own.names.has(kind.question(input).name ?? "") ? undefined : own;
-}
-
-/** Whether these options let a call use the cache. A condition that throws is a "no". */
-export function wantedBy({ when, kinds }: ResolvedCache): (call: Call) => boolean {
-  return (call) => {
-    if (call.control.cache === "bypass" || !kinds[call.kind.name]) return false;
-    const whenKind = kinds[call.kind.name]?.when;
-    if (!when && !whenKind) return true;
-    try {
-      const question = questionOf(call);
-      return (when?.(question) ?? true) && (whenKind?.(question) ?? true);
-    } catch (error) {
-      warn("cache.when failed, and the call goes past the cache", error);
-      return false;
-    }
-  };
-}
-
-function questionOf({ kind, input, facts, control }: Call): CacheQuestion {
-  const { asked, name } = kind.question(input);
-  return {
-    kind: kind.name,
-    mode: facts.mode,
-    input: asked,
-    ...(name === undefined ? {} : { name }),
-    ...(control.tenant === undefined ? {} : { tenant: control.tenant }),
-    ...(control.tags === undefined ? {} : { tags: control.tags }),
-  };
 }

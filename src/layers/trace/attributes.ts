@@ -10,6 +10,7 @@ const OPERATIONS: Readonly<Record<KindName, string | undefined>> = {
   retriever: "retrieval",
   tool: "execute_tool",
   chain: undefined,
+  function: undefined,
 };
 
 const AGENT = "invoke_agent";
@@ -56,9 +57,15 @@ function requestAttributes(model: string, parameters: Readonly<Record<string, un
   };
 }
 
+/** LangChain makes no run for calls of these kinds, and so nobody else gives them a span. */
+export function hasNoRun(kind: KindName): boolean {
+  return kind === "embeddings" || kind === "function";
+}
+
 /** A call that LangChain makes no run for. */
 export function shapeOfCall(facts: CallFacts): SpanShape {
-  const operation = OPERATIONS[facts.kind] ?? facts.kind;
+  const operation = OPERATIONS[facts.kind];
+  if (operation === undefined) return { name: facts.name ?? facts.kind, kind: SpanKind.INTERNAL, attributes: {} };
   return {
     name: facts.model === undefined ? operation : `${operation} ${facts.model}`,
     kind: SpanKind.CLIENT,
@@ -74,6 +81,8 @@ export function factAttributes(facts: CallFacts): Attributes {
     "perf.cache.status": cache?.status,
     "perf.cache.tier": cache?.tier,
     "perf.cache.age_ms": cache?.ageMs,
+    "perf.cache.items": cache?.items?.total,
+    "perf.cache.item_hits": cache?.items?.hits,
     "perf.coalesced": facts.coalesced,
     "perf.cost_usd": facts.costUsd,
     "perf.saved_usd": facts.savedUsd,

@@ -2,6 +2,7 @@ import { context, type Context } from "@opentelemetry/api";
 import { errorFacts } from "../../core/facts.ts";
 import type { Call, Layer, Next } from "../../core/layer.ts";
 import { fromNext } from "../../core/parts.ts";
+import { hasNoRun } from "./attributes.ts";
 import type { SpanTracer } from "./tracer.ts";
 
 /** Runs calls in the context of their span, so that what they start is shown below it. Absent while nobody records. */
@@ -14,10 +15,10 @@ export class TraceLayer implements Layer {
   }
 
   handle(call: Call, next: Next): AsyncIterable<unknown> {
-    if (!this.#tracer.active) return next(call);
+    if (!this.#tracer.active || call.isItem) return next(call);
     const ofRun = this.#tracer.contextOf(call.facts);
     if (ofRun) return partsIn(ofRun, () => next(call));
-    return call.facts.kind === "embeddings" ? this.#ownSpan(call, next) : next(call);
+    return hasNoRun(call.facts.kind) ? this.#ownSpan(call, next) : next(call);
   }
 
   async *#ownSpan(call: Call, next: Next): AsyncGenerator<unknown> {

@@ -1,7 +1,7 @@
 import { context, ProxyTracerProvider, SpanStatusCode, trace, type Context, type Span, type SpanContext, type Tracer } from "@opentelemetry/api";
 import { errorFacts, type CallFacts, type KindName } from "../../core/facts.ts";
 import type { RunEnd, RunStart, RunTracer } from "../../core/runs.ts";
-import { answerAttributes, factAttributes, shapeOf, shapeOfCall, type SpanShape } from "./attributes.ts";
+import { answerAttributes, factAttributes, hasNoRun, shapeOf, shapeOfCall, type SpanShape } from "./attributes.ts";
 import { ContentCapture } from "./content.ts";
 import type { TraceOptions } from "./options.ts";
 
@@ -54,7 +54,7 @@ export class SpanTracer implements RunTracer {
     const span = facts.runId === undefined ? undefined : this.#runs.get(facts.runId)?.span;
     if (span) this.#describe(span, facts);
     // A hit never came to the layer that gives embeddings their span.
-    else if (facts.kind === "embeddings" && facts.cache?.status === "hit") this.startCall(facts).end();
+    else if (hasNoRun(facts.kind) && facts.cache?.tier === "memory") this.startCall(facts).end();
   }
 
   within<T>(runId: string | undefined, work: () => T): T {

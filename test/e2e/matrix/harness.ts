@@ -78,7 +78,7 @@ async function observeWrapped(
   await using perf = createPerf(perfOptions);
   let reported = noCalls();
   perf.on("call", ({ kind }) => {
-    if (kind !== "chain") reported[kind] += 1;
+    if (kind !== "chain" && kind !== "function") reported[kind] += 1;
   });
   const program = withPerf(await shape.make(kit), perf);
   const observations: WrappedObservation[] = [];

@@ -1,0 +1,12 @@
+import { DeadlineError } from "./errors.ts";
+
+/**
+ * Settles as `work` does, or rejects with a DeadlineError when that takes longer. What has arrived while this process was busy counts as in time: the event loop
+ * gets to it only after the timers. The timer keeps the process alive: somebody waits.
+ */
+export function withDeadline<T>(work: Promise<T>, timeoutMs: number, message: string): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => setImmediate(() => reject(new DeadlineError(message))), timeoutMs);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

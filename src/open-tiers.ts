@@ -1,0 +1,56 @@
+import type { Clock } from "./core/clock.ts";
+import { OptionError, type StoreError } from "./core/errors.ts";
+import type { TierName } from "./core/facts.ts";
+import type { OpenTiers } from "./layers/cache/cache.ts";
+import { FarTier } from "./layers/cache/far-tier.ts";
+import type { ResolvedCache } from "./layers/cache/options.ts";
+import { keyValueStore, type BaseStoreLike, type KeyvLike } from "./stores/key-value.ts";
+import { memcachedStore } from "./stores/memcached.ts";
+import { memoryStore } from "./stores/memory.ts";
+import { postgresStore } from "./stores/postgres.ts";
+import { RedisConnection, redisBus, redisStore } from "./stores/redis.ts";
+import { sqliteStore } from "./stores/sqlite.ts";
+import type { Store } from "./stores/store.ts";
+
+/** What the tiers need of their perf. */
+export interface TiersHost {
+  readonly clock: Clock;
+  /** Takes in work that should end before the process does. */
+  waitUntil(work: Promise<unknown>): void;
+  /** Hears of every failure of a far tier. */
+  failed(tier: TierName, error: StoreError): void;
+}
+
+/** The tiers that the options name. Nothing is connected before it is used. @throws OptionError */
+export function openTiers({ memory, redis, persistent, persistentTimeoutMs }: ResolvedCache, { clock, waitUntil, failed }: TiersHost): OpenTiers & { readonly redis: RedisConnection | undefined } {
+  const far: FarTier[] = [];
+  const add = (name: TierName, store: Store, timeoutMs: number): void => {
+    far.push(new FarTier({ name, store, clock, timeoutMs, waitUntil, failed: (error) => failed(name, error) }));
+  };
+  const connection = redis && new RedisConnection(redis.source, "cache.redis");
+  if (redis && connection) add("redis", redisStore(connection), redis.timeoutMs);
+  if (persistent !== undefined) add("persistent", persistentStore(persistent), persistentTimeoutMs);
+  return { memory: memory && memoryStore(memory), far, bus: connection && redisBus(connection), redis: connection };
+}
+
+const WANTED = '"sqlite:<file>", "postgres://…", "memcached://…", a Store, a BaseStore of LangChain or a Keyv';
+
+function persistentStore(given: NonNullable<ResolvedCache["persistent"]>): Store {
+  if (typeof given === "string") return storeAt(given);
+  if (typeof given !== "object" || given === null) throw new OptionError("cache.persistent", WANTED, given);
+  if (has(given, "get", "set", "invalidate", "keys", "close")) return given as Store;
+  if (has(given, "mget", "mset", "mdelete", "yieldKeys") || has(given, "get", "set", "delete", "clear")) return keyValueStore(given as BaseStoreLike | KeyvLike);
+  throw new OptionError("cache.persistent", WANTED, given);
+}
+
+function storeAt(address: string): Store {
+  if (address.startsWith("sqlite:")) return sqliteStore(address.slice("sqlite:".length));
+  if (/^postgres(?:ql)?:\/\//.test(address)) return postgresStore(address);
+  if (address.startsWith("memcached://")) return memcachedStore(address);
+  // It may hold a password.
+  throw new OptionError("cache.persistent", WANTED, `${address.split(":", 1)[0]}:…`);
+}
+
+function has(object: object, ...methods: readonly string[]): boolean {
+  return methods.every((method) => typeof (object as Record<string, unknown>)[method] === "function");
+}

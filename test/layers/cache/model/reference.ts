@@ -1,0 +1,121 @@
+import type { InvalidateBy } from "../../../../src/layers/cache/labels.ts";
+
+export type Tenant = "acme" | "initech" | undefined;
+
+/** One run of the program: what it answered, when, and what is known of the entry that it makes. */
+export interface Computed {
+  readonly serial: number;
+  readonly process: number;
+  readonly question: number;
+  readonly tenant: Tenant;
+  readonly tags: Set<string>;
+  /** In the order of all events. */
+  readonly begunAt: number;
+  /** Milliseconds since the epoch: nobody may get it from then on. */
+  until: number;
+  /** Never to be given to anybody but who asked. */
+  readonly alone: boolean;
+}
+
+/** What was invalidated, and the answers that it makes invalid. */
+export interface Forgotten {
+  readonly by: InvalidateBy | "all";
+  readonly process: number;
+  readonly at: number;
+  readonly serials: ReadonlySet<number>;
+  /** Whether its process has been connected since. */
+  told: boolean;
+  readonly heard: Set<number>;
+}
+
+export function keyName(question: number, tenant: Tenant): string {
+  return `${tenant ?? ""}/${question}`;
+}
+
+/** The tags that every answer to a question has. */
+export function tagsOf(question: number): string[] {
+  return ["work", `part-${question % 2}`];
+}
+
+/** What the cache should do, in the simplest words: which answers are dead to which process, and what must be found. */
+export class Reference {
+  readonly computed = new Map<number, Computed>();
+  readonly forgotten: Forgotten[] = [];
+  /** Keys as the cache calls them, by question and tenant. */
+  readonly keys = new Map<string, string>();
+  readonly #dead: Set<number>[] = [];
+  readonly #memory: { readonly recent: string[]; readonly entries: Map<string, Computed> }[] = [];
+  readonly #maxEntries: number;
+  #events = 0;
+
+  constructor(processes: number, maxEntries: number) {
+    this.#maxEntries = maxEntries;
+    for (let at = 0; at < processes; at += 1) {
+      this.#dead.push(new Set());
+      this.#memory.push({ recent: [], entries: new Map() });
+    }
+  }
+
+  tick(): number {
+    return (this.#events += 1);
+  }
+
+  compute(facts: Omit<Computed, "serial" | "begunAt" | "until">): Computed {
+    const made = { ...facts, serial: this.computed.size + 1, begunAt: this.tick(), until: Infinity };
+    this.computed.set(made.serial, made);
+    return made;
+  }
+
+  dead(process: number): Set<number> {
+    return this.#dead[process] as Set<number>;
+  }
+
+  concerns(by: Forgotten["by"], { question, tenant, tags }: Pick<Computed, "question" | "tenant" | "tags">): boolean {
+    if (by === "all") return true;
+    if (by.tags && !by.tags.some((tag) => tags.has(tag))) return false;
+    if (by.tenant !== undefined && by.tenant !== tenant) return false;
+    if (by.namespace !== undefined && by.namespace !== "default") return false;
+    return by.key === undefined || by.key === this.keys.get(keyName(question, tenant));
+  }
+
+  /** An invalidation by a process has begun: what was computed before is invalid when it is done. */
+  forget(by: Forgotten["by"], process: number): Forgotten {
+    const serials = [...this.computed.values()].filter((made) => this.concerns(by, made)).map(({ serial }) => serial);
+    const forgotten: Forgotten = { by, process, at: this.tick(), serials: new Set(serials), told: false, heard: new Set() };
+    this.forgotten.push(forgotten);
+    return forgotten;
+  }
+
+  /** A process has heard of an invalidation, its own or another's. */
+  hear(forgotten: Forgotten, process: number): void {
+    // As long as nobody else has heard of it, others may bring what it is about without knowing.
+    for (const serial of forgotten.serials) if (forgotten.told || this.computed.get(serial)?.process === process) this.dead(process).add(serial);
+    if (forgotten.heard.has(process)) return;
+    forgotten.heard.add(process);
+    const { entries } = this.#memory[process]!;
+    for (const [name, made] of entries) if (this.concerns(forgotten.by, made)) entries.delete(name);
+  }
+
+  /** A process has got an answer, and keeps it in memory or has found it there. */
+  kept(process: number, made: Computed): void {
+    const memory = this.#memory[process]!;
+    const name = keyName(made.question, made.tenant);
+    const at = memory.recent.indexOf(name);
+    if (at >= 0) memory.recent.splice(at, 1);
+    memory.recent.push(name);
+    const before = memory.entries.get(name);
+    if (!before || before.serial < made.serial) memory.entries.set(name, made);
+  }
+
+  /** What memory must have under a key: it is among the last that were used, and neither expired nor invalidated. */
+  certain(process: number, question: number, tenant: Tenant): Computed | undefined {
+    const { recent, entries } = this.#memory[process]!;
+    const name = keyName(question, tenant);
+    const made = recent.slice(-this.#maxEntries).includes(name) ? entries.get(name) : undefined;
+    return made && made.until > Date.now() && !this.dead(process).has(made.serial) ? made : undefined;
+  }
+
+  restarted(process: number): void {
+    this.#memory[process] = { recent: [], entries: new Map() };
+  }
+}
