@@ -62,6 +62,10 @@ export default {
       },
     },
     {
+      module: "./cache/cluster-calls.ts",
+      figures: { cluster_calls: { about: "upstream calls of 4 processes, each with 50 equal concurrent calls, half of them streams", unit: "calls", exactly: 1 } },
+    },
+    {
       module: "./cache/outage.ts",
       figures: {
         outage_failed_calls: { about: "calls that failed while Redis was killed, frozen, slow and cut in turn", unit: "calls", exactly: 0 },
@@ -81,6 +85,10 @@ export default {
         db_query_ratio: { about: "a search in Postgres through perf.cached with Redis alone: queries / requests", unit: "×", atMost: 0.5 },
         db_response_ratio: { about: "the same: mean response time / that of the search itself", unit: "×", atMost: 0.7 },
       },
+    },
+    {
+      module: "./cache/postgres-key-index.ts",
+      figures: { postgres_hash_vs_btree: { about: "the Postgres store's read of 16 keys: with a hash index on the key too / with the B-tree alone", unit: "×" } },
     },
   ],
 } satisfies Bench;

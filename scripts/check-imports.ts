@@ -32,7 +32,7 @@ const ROOMS: readonly Room[] = [
   { files: /^langchain\//, may: ["core/", LANGCHAIN_CORE] },
   { files: /^telemetry\//, may: ["core/", OPEN_TELEMETRY, "hdr-histogram-js"] },
   { files: /^testing\//, may: ["core/"], mayTypes: ["stores/"] },
-  { files: /^cli\//, may: ["langchain-perf", "cac"] },
+  { files: /^cli\//, may: ["langchain-perf"] },
   { files: /^register\.ts$/, may: ["langchain/", "with-perf.ts"], mayTypes: ["perf.ts", "options.ts", LANGCHAIN_CORE, "langchain"] },
   { files: /^[^/]+\.ts$/, may: [""], mayTypes: [OPEN_TELEMETRY] },
 ];

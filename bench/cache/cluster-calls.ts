@@ -28,8 +28,11 @@ export const measure: Measure = async () => {
     asked.push(simulator.count() - before);
     tookMs.push(performance.now() - since);
   }
+  const exits = children.map((child) => once(child, "exit"));
   for (const child of children) child.disconnect();
-  return { cluster_calls: { value: Math.max(...asked), note: `of ${PROCESSES} × ${CALLS}, in each of ${ROUNDS} rounds: ${asked.join(", ")}; a round took ${shown(tookMs.toSorted((a, b) => a - b)[ROUNDS >> 1] ?? 0)} ms, the answer itself 200 ms` } };
+  await Promise.all(exits);
+  const medianMs = tookMs.toSorted((a, b) => a - b)[ROUNDS >> 1] ?? 0;
+  return { cluster_calls: { value: Math.max(...asked), note: `of ${PROCESSES} × ${CALLS}, in ${ROUNDS} rounds: ${asked.join(", ")}; a round takes ${shown(medianMs)} ms, the answer itself 200 ms` } };
 };
 
 /** The answers that a process reports next. */

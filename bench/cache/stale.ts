@@ -105,8 +105,9 @@ class Process {
   }
 
   async stop(): Promise<void> {
-    this.#child.disconnect();
-    await once(this.#child, "exit");
     await this.proxy.close();
+    const exited = once(this.#child, "exit");
+    this.#child.kill();
+    await exited;
   }
 }

@@ -9,14 +9,14 @@ import type { Terminal } from "./terminal.ts";
 const JSON_FLAG: Flag = ["--json", "Print JSON"];
 const SAMPLE = 1_000;
 const LISTED = 100;
-
+const SIZES = "A size is what the tier keeps, or where it does not say so, as in Redis, what the entry would take in memory.";
 const BOTH = "Give Redis and the persistent cache together when your program has both: each must forget. Running processes hear of it through Redis.";
 
 const stats: Command = {
   usage: "cache stats",
   summary: "Show how many entries a cache holds, and of what kinds",
   flags: [...TARGET_FLAGS, JSON_FLAG],
-  notes: [`Kinds are of the first ${count(SAMPLE)} entries. Hits and misses are counted by each running process alone: perf.cache.stats().`, ...TARGET_NOTES],
+  notes: [`Kinds are of the first ${count(SAMPLE)} entries. Hits and misses are counted by each running process alone: perf.cache.stats().`, SIZES, ...TARGET_NOTES],
   examples: ["langchain-perf cache stats --redis redis://localhost:6379", "langchain-perf cache stats --file perf.db --json"],
   run: showStats,
 };
@@ -25,7 +25,7 @@ const keys: Command = {
   usage: "cache keys",
   summary: "List entries",
   flags: [...TARGET_FLAGS, ["--limit <n>", `At most so many; 0 = all (default: ${LISTED})`], ["--json", "Print one line of JSON for each entry"]],
-  notes: ["A size is what the tier keeps, or where it does not say so, as in Redis, what the entry would take in memory.", ...TARGET_NOTES],
+  notes: [SIZES, ...TARGET_NOTES],
   examples: ["langchain-perf cache keys --file perf.db --limit 20"],
   run: showKeys,
 };

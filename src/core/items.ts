@@ -14,16 +14,16 @@ export interface Items<In, Part> {
  * Answers a call item by item: what the cache has or another call is asking for is not asked again, and what is left goes upstream in
  * one request.
  */
-export function itemsBackend<In, Part>(engine: Engine, request: Omit<Request<In, Part>, "backend">, { inputs, ask }: Items<In, Part>): Backend<In, Part> {
+export function itemsBackend<In, Part>(engine: Engine, request: Pick<Request<In, Part>, "kind" | "origin" | "control" | "held" | "released" | "model">, { inputs, ask }: Items<In, Part>): Backend<In, Part> {
   const answer = async (call: Call): Promise<readonly Part[]> => {
     const batch = new ItemBatch<In, Part>(inputs.length, (asked) => ask(asked, call));
-    const { kind, origin, control, held, released, answered, model } = request;
+    const { kind, origin, control, held, released, model } = request;
     const facts: CallFacts[] = [];
     const item = async (input: In): Promise<Part> => {
       const place = batch.place();
       try {
         return await engine.invoke({
-          kind, input, origin, control, held, released, answered, model,
+          kind, input, origin, control, held, released, model,
           itemOf: (itemFacts: CallFacts) => void facts.push(itemFacts),
           backend: {
             invoke: () => place.ask(input),

@@ -12,7 +12,7 @@ export interface Request<In = unknown, Part = unknown> {
   readonly origin?: object | undefined;
   readonly backend: Backend<In, Part>;
   /** Makes the backend that answers the same question later, when the caller's run is over. @default `backend` */
-  readonly laterBackend?: () => Backend<In, Part>;
+  readonly laterBackend?: (() => Backend<In, Part>) | undefined;
   readonly control: CallControl;
   /** Tags that the answer gets by itself. */
   readonly tagsOf?: ((whole: unknown) => readonly string[]) | undefined;

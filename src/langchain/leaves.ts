@@ -74,9 +74,9 @@ function modelRequest<In extends { options: ModelOptions; runManager: LLMRunMana
     stream: (call) =>
       leafIterator(scope, call, () => original.call(model, question, withSignal(options, call.signal), manager && withoutTokens(manager)) as AsyncIterator<Part>),
   });
-  const request = requestOf<In, Part>(kind, input, scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal });
   // A run that is over hears of no more tokens.
-  return { ...request, backend: backendFor(runManager), laterBackend: () => backendFor(undefined) };
+  const laterBackend = (): Backend<In, Part> => backendFor(undefined);
+  return requestOf(kind, input, backendFor(runManager), scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal, laterBackend });
 }
 
 /**
@@ -126,12 +126,12 @@ function embedEach(
   { kind, input, model }: { kind: Request<EmbeddingsInput, Vectors>["kind"]; input: EmbeddingsInput; model: string | undefined },
   self: object, original: Method, texts: readonly string[], scope: Scope, run: RunIds,
 ): Promise<Vectors> {
-  const whole = requestOf(kind, input, scope, { origin: self, run, model });
-  const backend = itemsBackend(scope.perf.engine, whole, {
+  const { engine } = scope.perf;
+  const backend = itemsBackend(engine, { kind, origin: self, control: scope.control, held: heldIn(scope), released: scope.released, model }, {
     inputs: texts.map((text) => ({ ...input, text })),
     ask: (items, call) => inLeaf(scope, call, () => original.call(self, items.map(({ text }) => text))) as Promise<number[][]>,
   });
-  return scope.perf.engine.invoke({ ...whole, backend, hasItems: true });
+  return engine.invoke({ ...requestOf(kind, input, backend, scope, { origin: self, run, model }), hasItems: true });
 }
 
 function plainCall<In, Part>(
@@ -145,7 +145,7 @@ function plainCall<In, Part>(
       throw new Error(`A ${kind.name} call has no stream.`);
     },
   };
-  return scope.perf.engine.invoke({ ...requestOf(kind, input, scope, { origin: self, run: runManager as RunIds | undefined, model, signal }), backend });
+  return scope.perf.engine.invoke(requestOf(kind, input, backend, scope, { origin: self, run: runManager as RunIds | undefined, model, signal }));
 }
 
 function withConfigSignal([input, runManager, config]: unknown[], signal: AbortSignal | undefined): unknown[] {
@@ -158,11 +158,13 @@ interface RunIds {
 }
 
 function requestOf<In, Part>(
-  kind: Request<In, Part>["kind"], input: In, scope: Scope,
-  { origin, run, model, signal }: { origin: object; run: RunIds | undefined; model: string | undefined; signal?: AbortSignal | undefined },
-): Omit<Request<In, Part>, "backend"> {
+  kind: Request<In, Part>["kind"], input: In, backend: Backend<In, Part>, scope: Scope,
+  { origin, run, model, signal, laterBackend }: {
+    origin: object; run: RunIds | undefined; model: string | undefined; signal?: AbortSignal | undefined; laterBackend?: Request<In, Part>["laterBackend"];
+  },
+): Request<In, Part> {
   return {
-    kind, input, origin, model, signal,
+    kind, input, backend, laterBackend, origin, model, signal,
     control: scope.control,
     held: heldIn(scope),
     released: scope.released,

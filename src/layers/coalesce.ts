@@ -173,11 +173,11 @@ export class Coalesce implements Layer {
   }
 }
 
-/** A refresh wants an answer from upstream, so it shares with other refreshes alone. */
+/** A refresh wants an answer from upstream, and who asks the cache only wants none from there: each shares with its like alone. */
 function flightKey(call: Call): string | undefined {
   const { key, control } = call;
   if (key === undefined || call.held.includes(key)) return undefined;
-  return control.cache === "refresh" ? `${key}:refresh` : key;
+  return control.cache === "use" ? key : `${key}:${control.cache}`;
 }
 
 function follow(call: Call, flight: Flight): AsyncIterable<unknown> {

@@ -206,8 +206,10 @@ export class PerfCache {
    * @param target a Runnable, wrapped or not
    * @throws OptionError
    */
-  warm<I>(target: WarmTarget<I>, inputs: Iterable<I> | AsyncIterable<I>, options: WarmOptions = {}): Promise<WarmReport> {
-    return warm((input: I) => this.#open().run(() => target.invoke(input)), inputs, options);
+  async warm<I>(target: WarmTarget<I>, inputs: Iterable<I> | AsyncIterable<I>, options: WarmOptions = {}): Promise<WarmReport> {
+    const { run } = this.#open();
+    if (typeof target?.invoke !== "function") throw new OptionError("warm.target", "a Runnable", target);
+    return warm((input: I) => run(() => target.invoke(input)), inputs, options);
   }
 
   #open(): PerfCacheParts {

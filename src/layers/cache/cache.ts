@@ -65,6 +65,7 @@ export class Cache {
     this.near = new MemoryCache({
       tiers, clock, namespace, hotKeys, refresher, questions,
       lifetimes: new Lifetimes(options, { hits: (key) => hotKeys.count(key), hitRate: (kind) => this.#counts.hitRate(kind) }),
+      countsMisses: open.far.length > 0 || options.adaptiveTtl !== undefined,
       eagerRefresh: options.eagerRefresh,
       hotFrom: options.hotFrom,
       last: open.far.length === 0,

@@ -62,10 +62,15 @@ export class FarTier {
     return { pending: this.#backlog.size, dropped: this.#backlog.dropped };
   }
 
+  /** Whether it has not been told yet of all that became invalid. */
+  get owesErasures(): boolean {
+    return this.#backlog.erasures.length > 0;
+  }
+
   /** The value under a key; `undefined` also when the store fails or does not answer in time. */
-  async get(key: string): Promise<{ value: Uint8Array | undefined; failed: boolean }> {
+  async get(key: string): Promise<{ value: Uint8Array | undefined; failed: boolean; waiting?: boolean }> {
     const waiting = this.#backlog.write(key);
-    if (waiting) return { value: waiting.seal()?.value, failed: false };
+    if (waiting) return { value: valueOf(waiting), failed: false, waiting: true };
     if (!this.#reads.allows()) return { value: undefined, failed: true };
     try {
       const value = await withDeadline(this.store.get(key), this.#options.timeoutMs, `${this.store.name} did not answer within ${this.#options.timeoutMs} ms`);
@@ -194,5 +199,14 @@ export class FarTier {
   #later(): void {
     this.#wake = setTimeout(() => void this.#drained(), Math.max(100, this.#writes.waitMs));
     this.#wake.unref();
+  }
+}
+
+/** What a write brings, if anything: what cannot be sealed is reported when its turn comes. */
+function valueOf(write: PendingWrite): Uint8Array | undefined {
+  try {
+    return write.seal()?.value;
+  } catch {
+    return undefined;
   }
 }

@@ -41,10 +41,19 @@ export class Invalidations {
     if (remembered) this.#latest[at] = { ...remembered, position };
   }
 
-  /** Whether an answer has become invalid since the call with this number asked for it. */
-  concern(call: number, key: string, labels: () => readonly string[]): boolean {
+  /** The order was lost sight of: a place that one of this process's own has got meanwhile, at the latest this one, will not be told. */
+  lost(position: Position): void {
+    for (const [at, remembered] of this.#latest.entries()) if (!remembered.position) this.#latest[at] = { ...remembered, position };
+  }
+
+  /**
+   * Whether an answer has become invalid since the call with this number asked for it.
+   * @param known what whoever stored it had heard of: a process that has just begun hears of old invalidations late
+   */
+  concern(call: number, key: string, labels: () => readonly string[], known?: Position): boolean {
     if (this.#forgotten && call <= this.#forgotten.lastCall) return true;
-    return this.#latest.some(({ invalidation, lastCall }) => call <= lastCall && concerns(invalidation, key, labels()));
+    const heard = (other: Position | undefined): boolean => known !== undefined && other?.epoch === known.epoch && other.seq <= known.seq;
+    return this.#latest.some(({ invalidation, lastCall, position }) => call <= lastCall && !heard(position) && concerns(invalidation, key, labels()));
   }
 
   /** Whether an entry that another process wrote, knowing of all invalidations up to `position`, has become invalid since. */

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { CacheEntry } from "../../core/entry.ts";
 import { CacheMissError } from "../../core/errors.ts";
+import type { CallFacts } from "../../core/facts.ts";
 import type { Answer, Call, Layer } from "../../core/layer.ts";
 import type { HotKeys } from "./hot-keys.ts";
 import type { Lifetimes } from "./lifetimes.ts";
@@ -14,6 +15,8 @@ export interface MemoryCacheOptions {
   readonly namespace: string;
   readonly lifetimes: Lifetimes;
   readonly hotKeys: HotKeys;
+  /** Whether a key's misses make it hot, too: somebody wants to know what is asked for, though it is not in memory. */
+  readonly countsMisses: boolean;
   readonly refresher: Refresher;
   /** A hit past this share of the time to live refreshes the entry; 1 = none does. */
   readonly eagerRefresh: number;
@@ -37,6 +40,8 @@ const HOT_SHARE = 0.9;
 export class MemoryCache implements Layer {
   readonly name = "cache.memory";
   readonly #options: MemoryCacheOptions;
+  /** By the call that led: the tags under which its answer is kept. */
+  readonly #tagsKept = new WeakMap<CallFacts, readonly string[]>();
 
   constructor(options: MemoryCacheOptions) {
     this.#options = options;
@@ -66,9 +71,9 @@ export class MemoryCache implements Layer {
   }
 
   #answer(call: Call, key: string): Answer | undefined {
-    const { tiers, clock, hotKeys } = this.#options;
-    hotKeys.hit(key);
+    const { tiers, clock, hotKeys, countsMisses } = this.#options;
     const entry = tiers.near(key);
+    if (entry || countsMisses) hotKeys.hit(key);
     if (!entry) return undefined;
     const now = clock.now();
     const fresh = now < entry.freshUntil;
@@ -90,18 +95,23 @@ export class MemoryCache implements Layer {
     const { facts, control, kind } = call;
     const { tiers, clock, namespace, lifetimes } = this.#options;
     // Who leads here may follow another process.
-    const { leaderId, id } = (call.leader ?? call).facts;
-    const writer = leaderId ?? id;
+    const flight = (call.leader ?? call).facts;
+    const writer = flight.leaderId ?? flight.id;
     const now = clock.now();
     const before = tiers.memory?.peek(key);
     // Of all who shared one upstream answer the first to end keeps it, under the tags of them all.
     if (facts.coalesced === "follower" && before?.writer === writer) return this.#addTags(key, before, call);
-    // An answer that was asked for later, e.g. by a refresh, is the newer one.
-    if (before && before.asked > call.number && before.freshUntil > now) return;
+    // An answer that was asked for later, e.g. by a refresh, is the newer one; not so an old one that was found behind memory.
+    if (before && before.asked > call.number && before.storedAt >= facts.startedAt && before.freshUntil > now) return;
     const completeness = kind.completeness(answer, call.input);
     if (completeness === "partial" || completeness === "filtered") return;
     const { freshMs, staleMs, staleIfErrorMs } = lifetimes.of(kind.name, key, control);
     if (freshMs <= 0) return;
+    const known = this.#tagsKept.get(flight);
+    const tags = joined(known, joined(control.tags, this.#options.tagsOf(call, answer)));
+    // Memory has not got it, the tiers behind have, under all of these tags.
+    if (facts.coalesced === "follower" && known?.length === tags?.length) return;
+    if (facts.coalesced) this.#tagsKept.set(flight, tags ?? []);
     const freshUntil = now + freshMs;
     tiers.keep(key, {
       answer,
@@ -116,7 +126,7 @@ export class MemoryCache implements Layer {
       asked: call.number,
       namespace,
       tenant: control.tenant,
-      tags: joined(control.tags, this.#options.tagsOf(call, answer)),
+      tags,
     }, call.local);
   }
 
@@ -124,7 +134,8 @@ export class MemoryCache implements Layer {
     const tags = joined(entry.tags, call.control.tags);
     if (tags?.length === entry.tags?.length) return;
     entry.tags = tags;
-    this.#options.tiers.keep(key, entry, call.local);
+    // What was invalidated by the new tags since must not stay under the old ones.
+    if (!this.#options.tiers.keep(key, entry, call.local)) this.#options.tiers.forget([key]);
   }
 }
 

@@ -95,12 +95,11 @@ export class Tiers {
 
   /** One tier's entry; whatever is wrong with it makes it a miss. @param space where the key belongs, if that is known */
   async read(tier: FarTier, key: string, space: EntrySpace | undefined, reader = readerNumber()): Promise<{ entry: CacheEntry | undefined; failed: boolean }> {
-    const { value, failed } = await tier.get(key);
+    const { value, failed, waiting } = await tier.get(key);
     if (!value) return { entry: undefined, failed };
     try {
       const { meta, payload } = this.#options.sealer.open(key, space, value);
-      if (process.env.DBG) console.log("READ", reader, meta.position, this.#options.bus?.position, this.invalidations.concern(reader, key, () => this.#labels(meta)), tier.isErased(key, this.#labels(meta)));
-      if (meta.usableUntil <= this.#options.clock.now() || this.#isInvalid(tier, key, meta, reader)) return { entry: undefined, failed };
+      if (meta.usableUntil <= this.#options.clock.now() || this.#isInvalid(waiting ? undefined : tier, key, meta, reader)) return { entry: undefined, failed };
       return { entry: this.#revive(key, meta, payload, reader), failed };
     } catch (error) {
       // Another format is no fault: processes of two versions share a store while one replaces the other.
@@ -109,11 +108,12 @@ export class Tiers {
     }
   }
 
-  /** Keeps an answer in every tier that can have it, unless it has become invalid since it was asked for. */
-  keep(key: string, entry: CacheEntry, local: boolean): void {
-    if (this.invalidations.concern(entry.asked, key, () => this.#labels(entry))) return;
+  /** Keeps an answer in every tier that can have it, unless it has become invalid since it was asked for. @returns whether it was kept */
+  keep(key: string, entry: CacheEntry, local: boolean): boolean {
+    if (this.invalidations.concern(entry.asked, key, () => this.#labels(entry))) return false;
     this.memory?.set(key, entry);
     if (!local) for (const tier of this.far) tier.write(key, this.#pending(key, entry));
+    return true;
   }
 
   /** Copies an entry to memory, unless it has become invalid since it was read. */
@@ -131,7 +131,8 @@ export class Tiers {
           this.#drop(invalidation);
           for (const tier of this.far) if (!tier.store.shared) void tier.erase(invalidation);
         },
-        lost: () => {
+        lost: (position) => {
+          this.invalidations.lost(position);
           this.memory?.clear();
           this.invalidations.onAdd?.();
           for (const tier of this.far) if (!tier.store.shared) void tier.erase({ all: true });
@@ -192,17 +193,23 @@ export class Tiers {
   }
 
   #copyBefore(at: number, key: string, entry: CacheEntry): void {
+    // Meanwhile a refresh may have brought a newer one.
+    const near = this.memory?.peek(key);
+    if (near && near.storedAt > entry.storedAt) return;
     this.copyToMemory(key, entry);
     for (const tier of this.far.slice(0, at)) tier.write(key, this.#pending(key, entry));
   }
 
-  #isInvalid(tier: FarTier, key: string, meta: EntryMeta, reader: number): boolean {
+  /** @param tier where it was read; `undefined` = it waits to be written, after all erasures that wait */
+  #isInvalid(tier: FarTier | undefined, key: string, meta: EntryMeta, reader: number): boolean {
     const labels = (): readonly string[] => this.#labels(meta);
-    if (this.invalidations.concern(reader, key, labels) || tier.isErased(key, labels())) return true;
+    if (this.invalidations.concern(reader, key, labels, meta.position) || tier?.isErased(key, labels())) return true;
     const now = this.#options.bus?.position;
-    if (!now || !meta.position) return false;
+    if (!now) return false;
+    // Its writer had heard of no place yet: nobody knows what else it had not heard of.
+    if (!meta.position) return this.invalidations.concern(0, key, labels);
     // Redis has lost its log of invalidations and still has the entry: nobody knows what became invalid in between.
-    if (meta.position.epoch !== now.epoch) return tier.name === "redis";
+    if (meta.position.epoch !== now.epoch) return tier?.name === "redis";
     return this.invalidations.concernWritten(meta.position, meta.storedAt, key, labels);
   }
 
@@ -217,12 +224,16 @@ export class Tiers {
 
   #pending(key: string, entry: CacheEntry): PendingWrite {
     let sealed: StoredEntry | undefined;
+    let epoch: string | undefined;
     return {
       labels: this.#labels(entry),
       since: this.#options.clock.now(),
       sizeBytes: entry.sizeBytes,
       seal: () => {
         if (this.invalidations.concern(entry.asked, key, () => this.#labels(entry))) return undefined;
+        // Sealed in an earlier life of the order of invalidations, it would be a hit for nobody.
+        if (epoch !== this.position?.epoch) sealed = undefined;
+        epoch = this.position?.epoch;
         return (sealed ??= this.#seal(key, entry));
       },
     };

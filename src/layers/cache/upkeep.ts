@@ -61,8 +61,18 @@ export class Upkeep {
     const position = tiers.position && JSON.stringify(tiers.position);
     await Promise.all(tiers.far.map((tier) => tier.upkeep("touch", () => (hits.size > 0 ? tier.store.touch?.(hits) : undefined))));
     if (position === undefined || position === this.#noted) return;
-    await Promise.all(this.#local().map((tier) => tier.upkeep("note", () => tier.store.note?.write(HEARD, position))));
-    this.#noted = position;
+    const noted = await Promise.all(this.#local().map((tier) => this.#note(tier, position)));
+    if (noted.every((done) => done)) this.#noted = position;
+  }
+
+  /** A store that was not told yet of all that was heard has to hear of it again in its next life. @returns whether it is noted */
+  async #note(tier: FarTier, position: string): Promise<boolean> {
+    if (tier.owesErasures) return false;
+    const written = tier.upkeep("note", async () => {
+      await tier.store.note?.write(HEARD, position);
+      return true;
+    });
+    return (await written) ?? false;
   }
 
   end(): void {

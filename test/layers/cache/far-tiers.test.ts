@@ -77,6 +77,18 @@ describe.each(tiers)("with no memory, the %s tier", (tier) => {
   });
 });
 
+it("a call that asks the cache only has no say in what others get who ask at the same time", async () => {
+  const one = life(await farTier("persistent"));
+  const model = new Numbered();
+  const fast = withPerf(model, one.perf);
+  for (const question of ["whole", "streamed"]) {
+    const ask = (wish: "only" | "use") => (question === "whole" ? fast.invoke(question, wishing({ cache: wish })) : Array.fromAsync((async function* () { yield* await fast.stream(question, wishing({ cache: wish })); })()));
+    const outcomes = await Promise.allSettled([ask("only"), ask("use"), ask("only"), ask("use")]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "rejected", "fulfilled"]);
+  }
+  expect(model.seen).toHaveLength(2);
+});
+
 describe("two tiers behind memory", () => {
   it("are asked the nearest first, and what is found behind is copied before", async () => {
     const { address } = temporarySqlite();
@@ -150,14 +162,57 @@ describe.each(tiers)("an entry of the %s tier", (tier) => {
   it("can be looked at: what, whose, of which model, until when", async () => {
     const cache = await farTier(tier);
     const before = life(cache);
-    await withPerf(new Numbered(), before.perf).invoke("q", wishing({ tenant: "ann", tags: ["x"], ttlMs: 60_000 }));
+    await withPerf(new Numbered(), before.perf).invoke("q", wishing({ tenant: "carl", tags: ["x"], ttlMs: 60_000 }));
     await end(before);
     const after = life(cache);
     const { key } = before.facts[0]!.cache!;
     const entry = (await after.perf.cache.get(key!))!;
-    expect(entry).toMatchObject({ key, tier, kind: "chat", model: "scripted-1", tenant: "ann", tags: ["x"], answer: { content: "answer 1" } });
+    expect(entry).toMatchObject({ key, tier, kind: "chat", model: "scripted-1", tenant: "carl", tags: ["x"], answer: { content: "answer 1" } });
     expect(entry.freshUntil.getTime() - entry.storedAt.getTime()).toBe(60_000);
     expect(await after.perf.cache.explain(key!)).toMatchObject({ key, tier });
+  });
+});
+
+it("what is looked at in memory is a copy", async () => {
+  const one = life({ memory: true });
+  const fast = withPerf(new Numbered(), one.perf);
+  await fast.invoke("q");
+  const lookup = one.perf.cached("lookup", async () => ({ list: [1] }));
+  await lookup();
+  for (const { cache } of one.facts) {
+    const { answer } = (await one.perf.cache.get(cache!.key!))!;
+    Object.assign(answer as object, { content: "changed", list: [] });
+  }
+  expect((await fast.invoke("q")).text).toBe("answer 1");
+  expect(await lookup()).toEqual({ list: [1] });
+});
+
+describe.each(tiers)("what the %s tier cannot hold", (tier) => {
+  it("stays in this process, and keeps nothing else from being written", async () => {
+    const cache = await farTier(tier);
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const errors: StoreErrorEvent[] = [];
+    const before = life(cache);
+    before.perf.on("store-error", (event) => void errors.push(event));
+    class Session {
+      readonly open = () => 1;
+    }
+    const session = before.perf.cached("session", async (n: number) => ({ n, session: new Session() }));
+    const plain = before.perf.cached("plain", async (n: number) => ({ n }));
+    for (let n = 0; n < 20; n += 1) await session(n);
+    for (let n = 0; n < 20; n += 1) await plain(n);
+    expect((await session(3)).session).toBeInstanceOf(Session);
+    await before.perf.flush();
+    expect(before.perf.cache.stats().tiers).toMatchObject([{ circuit: "closed", pending: 0 }]);
+    await end(before);
+    expect(errors.map(({ operation }) => operation)).toEqual(Array.from({ length: 20 }, () => "set"));
+    const after = life(cache);
+    const again = after.perf.cached("session", async (n: number) => ({ n: -n, session: undefined }));
+    const same = after.perf.cached("plain", async (n: number) => ({ n: -n }));
+    expect(await again(7)).toEqual({ n: -7, session: undefined });
+    for (let n = 0; n < 20; n += 1) expect(await same(n)).toEqual({ n });
+    expect(after.found()).toEqual(["miss", ...Array.from({ length: 20 }, () => `hit ${tier}`)]);
+    warned.mockRestore();
   });
 });
 

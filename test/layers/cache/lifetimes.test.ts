@@ -112,11 +112,12 @@ describe("a hot key", () => {
 
   it("is listed with its hits", async () => {
     const { ask, facts, perf } = setting({});
-    for (let time = 0; time < 5; time += 1) await ask("often");
-    await ask("once");
+    for (let time = 0; time < 6; time += 1) await ask("often");
+    for (let time = 0; time < 3; time += 1) await ask("at times");
     const [often] = facts;
-    expect(perf.cache.stats().hottest[0]).toEqual({ key: often!.cache!.key, hits: 5 });
-    expect(perf.cache.stats().hottest).toHaveLength(2);
+    const [first, second] = perf.cache.stats().hottest;
+    expect(first).toEqual({ key: often!.cache!.key, hits: 5 });
+    expect(second?.hits).toBe(2);
   });
 });
 

@@ -1,5 +1,6 @@
 import { createPerf, withPerf, type CacheOptions } from "langchain-perf";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeEmbeddings } from "../../support/fakes/embeddings.ts";
 import { chatModel, simulator } from "../../testing/support.ts";
 import { settle } from "../support/gate.ts";
 import { listening } from "../support/listening.ts";
@@ -126,6 +127,26 @@ describe("a refusal with a time to come back", () => {
     model.failure = undefined;
     expect((await begin(fast.invoke("new"))).ended()).toBe(false);
   });
+});
+
+it("a refused batch of texts makes the next one wait, each of its texts once", async () => {
+  class Refusing extends FakeEmbeddings {
+    #refused = false;
+    override async embedDocuments(texts: string[]): Promise<number[][]> {
+      if (this.#refused) return super.embedDocuments(texts);
+      this.#refused = true;
+      throw refusal(429, { "retry-after": "2" });
+    }
+  }
+  const bare = new Refusing();
+  const fast = withPerf(bare, createPerf());
+  await expect(fast.embedDocuments(["a", "b"])).rejects.toThrow("429");
+  const waiting = await begin(fast.embedDocuments(["a", "b", "c"]));
+  await vi.advanceTimersByTimeAsync(1_999);
+  expect([waiting.ended(), bare.counts.embeddings]).toEqual([false, 0]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(await waiting.call).toHaveLength(3);
+  expect(bare.counts.embeddings).toBe(1);
 });
 
 describe("a provider over HTTP", () => {

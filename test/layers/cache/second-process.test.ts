@@ -1,5 +1,5 @@
 import { Document } from "@langchain/core/documents";
-import { HumanMessage, type AIMessageChunk } from "@langchain/core/messages";
+import { AIMessage, HumanMessage, type AIMessageChunk } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { withPerf, type CacheOptions } from "langchain-perf";
 import { afterAll, describe, expect, it, vi } from "vitest";
@@ -43,6 +43,40 @@ describe.each(["persistent", "redis"] as const)("a second process over the %s ti
       expect(after.found()).toEqual(hits(tier, 1));
       expect(after.facts[0]!.cache!.key).toBe(before.facts[0]!.cache!.key);
     }
+  });
+
+  it("has an answer that was streamed as events, as events and whole", async () => {
+    const cache = await farTier(tier);
+    const model = callsTools();
+    type Streamed = AsyncIterable<{ event: string; delta?: { type: string; text?: string } }> & PromiseLike<AIMessage>;
+    const events = async ({ perf }: ReturnType<typeof life>) => {
+      const streamed = await Array.fromAsync(withPerf(model, perf).streamEvents("q") as unknown as Streamed);
+      return streamed.map(({ event, delta }) => [event, delta?.type, delta?.text]);
+    };
+    const before = life(cache);
+    const bare = await events(before);
+    await end(before);
+    const after = life(cache);
+    expect(await events(after)).toEqual(bare);
+    const whole = await withPerf(model, after.perf).invoke("q");
+    expect([whole.text, whole.tool_calls?.map(({ name, args }) => [name, args])]).toEqual(["let me see", [["weather", { city: "Rome" }]]]);
+    expect(bare.length).toBeGreaterThan(4);
+    expect(after.found()).toEqual(hits(tier, 1));
+    expect(model.counts.chat).toBe(1);
+  });
+
+  it("has LangChain's own objects in the results of functions, of their own classes", async () => {
+    const cache = await farTier(tier);
+    const make = () => ({ documents: [new Document({ pageContent: "a cat", metadata: { at: new Date(5) } })], messages: [new HumanMessage("hi"), new AIMessage({ content: "ho", tool_calls: [{ id: "c1", name: "f", args: { x: 1 } }] })] });
+    const before = life(cache);
+    await before.perf.cached("objects", async () => make())();
+    await end(before);
+    const after = life(cache);
+    const { documents, messages } = await after.perf.cached("objects", async (): Promise<ReturnType<typeof make>> => Promise.reject(new Error("asked")))();
+    expect(documents).toEqual(make().documents);
+    expect(documents[0]).toBeInstanceOf(Document);
+    expect(messages.map((message) => [message.constructor.name, message.text])).toEqual([["HumanMessage", "hi"], ["AIMessage", "ho"]]);
+    expect((messages[1] as AIMessage).tool_calls).toEqual([{ id: "c1", name: "f", args: { x: 1 } }]);
   });
 
   it("replays a stream chunk by chunk", async () => {

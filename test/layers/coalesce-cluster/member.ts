@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Redis } from "ioredis";
 import { createPerf, withPerf, type CacheOptions, type CallFacts, type Perf } from "../../../src/index.ts";
 import type { ChatGenerationChunk } from "@langchain/core/outputs";
 import type { RedisTierOptions } from "../../../src/layers/cache/options.ts";
@@ -60,12 +61,27 @@ export interface Cluster extends AsyncDisposable, Iterable<Member> {
   readonly keyPrefix: string;
   /** Waits until so many answers are followed. */
   followed(count?: number): Promise<void>;
+  /** Waits until so many answers are open to no newcomer, of those that somebody asks or asked for. */
+  withdrawn(count: number): Promise<void>;
 }
 
 /** Waits until so many answers are followed by somebody. */
 export async function followed(url: string, keyPrefix: string, count = 1): Promise<void> {
   const port = Number(new URL(url).port);
   await eventually(async () => (await redisCommand(port, `PUBSUB CHANNELS ${keyPrefix}live:*`)).startsWith(`*${count}\r\n`));
+}
+
+async function withdrawn(url: string, keyPrefix: string, count: number): Promise<void> {
+  const client = new Redis(url);
+  try {
+    await eventually(async () => {
+      const keys = await client.keys(`${keyPrefix}{*}:lease`);
+      const leases = await Promise.all(keys.map((key) => client.hmget(key, "state", "until")));
+      return leases.filter(([state, until]) => state === "retired" || (state === "done" && Number(until) <= Date.now())).length >= count;
+    });
+  } finally {
+    client.disconnect();
+  }
 }
 
 export async function members(url: string, count: number, cache: CacheOptions = {}): Promise<Cluster> {
@@ -77,6 +93,7 @@ export async function members(url: string, count: number, cache: CacheOptions = 
   return {
     keyPrefix,
     followed: (answers) => followed(url, keyPrefix, answers),
+    withdrawn: (answers) => withdrawn(url, keyPrefix, answers),
     [Symbol.iterator]: () => all.values(),
     [Symbol.asyncDispose]: dispose,
   };

@@ -27,6 +27,8 @@ export class SimulatedBus implements Bus {
   #listener: BusListener | undefined;
   #connected: boolean;
   position: Position | undefined;
+  /** How often it had to say that it did not know what it had missed. */
+  losses = 0;
 
   constructor(log: SimulatedLog, connected: boolean) {
     this.#log = log;
@@ -69,6 +71,7 @@ export class SimulatedBus implements Bus {
     if (!this.#connected || !this.#listener) return;
     if (!this.position) {
       const end = { epoch, seq: invalidations.length };
+      this.losses += 1;
       this.#listener.lost(end);
       this.position = end;
     }

@@ -13,6 +13,8 @@ export interface Computed {
   readonly begunAt: number;
   /** Milliseconds since the epoch: nobody may get it from then on. */
   until: number;
+  /** Until then it is sure to be good: of all who shared it the first to end decided. */
+  sureUntil: number;
   /** Never to be given to anybody but who asked. */
   readonly alone: boolean;
 }
@@ -25,7 +27,8 @@ export interface Forgotten {
   readonly serials: ReadonlySet<number>;
   /** Whether its process has been connected since. */
   told: boolean;
-  readonly heard: Set<number>;
+  /** When each process has heard of it, in the order of all events. */
+  readonly heard: Map<number, number>;
 }
 
 export function keyName(question: number, tenant: Tenant): string {
@@ -40,7 +43,7 @@ export function tagsOf(question: number): string[] {
 /** What the cache should do, in the simplest words: which answers are dead to which process, and what must be found. */
 export class Reference {
   readonly computed = new Map<number, Computed>();
-  readonly forgotten: Forgotten[] = [];
+  forgotten: Forgotten[] = [];
   /** Keys as the cache calls them, by question and tenant. */
   readonly keys = new Map<string, string>();
   readonly #dead: Set<number>[] = [];
@@ -60,8 +63,8 @@ export class Reference {
     return (this.#events += 1);
   }
 
-  compute(facts: Omit<Computed, "serial" | "begunAt" | "until">): Computed {
-    const made = { ...facts, serial: this.computed.size + 1, begunAt: this.tick(), until: Infinity };
+  compute(facts: Omit<Computed, "serial" | "begunAt" | "until" | "sureUntil">): Computed {
+    const made = { ...facts, serial: this.computed.size + 1, begunAt: this.tick(), until: Infinity, sureUntil: Infinity };
     this.computed.set(made.serial, made);
     return made;
   }
@@ -81,7 +84,7 @@ export class Reference {
   /** An invalidation by a process has begun: what was computed before is invalid when it is done. */
   forget(by: Forgotten["by"], process: number): Forgotten {
     const serials = [...this.computed.values()].filter((made) => this.concerns(by, made)).map(({ serial }) => serial);
-    const forgotten: Forgotten = { by, process, at: this.tick(), serials: new Set(serials), told: false, heard: new Set() };
+    const forgotten: Forgotten = { by, process, at: this.tick(), serials: new Set(serials), told: false, heard: new Map() };
     this.forgotten.push(forgotten);
     return forgotten;
   }
@@ -91,7 +94,7 @@ export class Reference {
     // As long as nobody else has heard of it, others may bring what it is about without knowing.
     for (const serial of forgotten.serials) if (forgotten.told || this.computed.get(serial)?.process === process) this.dead(process).add(serial);
     if (forgotten.heard.has(process)) return;
-    forgotten.heard.add(process);
+    forgotten.heard.set(process, this.tick());
     const { entries } = this.#memory[process]!;
     for (const [name, made] of entries) if (this.concerns(forgotten.by, made)) entries.delete(name);
   }
@@ -107,15 +110,32 @@ export class Reference {
     if (!before || before.serial < made.serial) memory.entries.set(name, made);
   }
 
+  /** Whether there is an answer already that was asked for later. */
+  isOutdated({ serial, question, tenant }: Computed): boolean {
+    return [...this.computed.values()].some((other) => other.serial > serial && other.question === question && other.tenant === tenant && other.until < Infinity && !other.alone);
+  }
+
+  /** Whether an answer is good still, and any other that a store may have in its place: of two processes' answers it has the one that was delivered last. */
+  isWanted({ process, question, tenant, sureUntil }: Computed): boolean {
+    const others = [...this.computed.values()].filter((other) => other.process !== process && other.question === question && other.tenant === tenant && !other.alone);
+    return [sureUntil, ...others.map((other) => other.sureUntil)].every((end) => end > Date.now());
+  }
+
   /** What memory must have under a key: it is among the last that were used, and neither expired nor invalidated. */
   certain(process: number, question: number, tenant: Tenant): Computed | undefined {
     const { recent, entries } = this.#memory[process]!;
     const name = keyName(question, tenant);
     const made = recent.slice(-this.#maxEntries).includes(name) ? entries.get(name) : undefined;
-    return made && made.until > Date.now() && !this.dead(process).has(made.serial) ? made : undefined;
+    return made && made.sureUntil > Date.now() && !this.dead(process).has(made.serial) ? made : undefined;
   }
 
+  /** What a process had in memory is gone. */
   restarted(process: number): void {
     this.#memory[process] = { recent: [], entries: new Map() };
+  }
+
+  /** What a process had not told anybody will never be told. */
+  untold(process: number): void {
+    this.forgotten = this.forgotten.filter((one) => one.told || one.process !== process);
   }
 }

@@ -36,6 +36,7 @@ interface Ask extends AskWishes {
 interface Process {
   perf: Perf;
   bus: SimulatedBus;
+  losses: number;
   ask(question: number): Promise<string>;
 }
 
@@ -90,7 +91,7 @@ export class World {
       if (ask) ask.facts = facts;
     });
     const work = perf.cached("work", (question: number) => this.#compute(question), { tags: (_answer, question) => tagsOf(question) });
-    return { perf, bus, ask: work };
+    return { perf, bus, losses: 0, ask: work };
   }
 
   async #compute(question: number): Promise<string> {
@@ -100,7 +101,6 @@ export class World {
     const made = this.reference.compute({ process, question, tenant, tags, alone: mode === "bypass" });
     ask.made = made;
     await gate?.promise;
-    made.until = Date.now() + (ask.ttlMs ?? TTL_MS);
     return `${keyName(question, tenant)} serial-${made.serial};`;
   }
 
@@ -154,6 +154,11 @@ export class World {
     return this.processes[process]!.perf.cache.stats().tiers;
   }
 
+  /** Whether nothing waits to be delivered to any store. */
+  #isIdle(): boolean {
+    return this.stores.every(({ health }) => health === "well") && this.processes.every((_, at) => this.#tiers(at).every(({ pending }) => pending === 0));
+  }
+
   #answered(ask: Ask, answer: string): void {
     const { reference } = this;
     const { process, question, tenant, mode, facts } = ask;
@@ -163,8 +168,14 @@ export class World {
     if (got !== name || !made) return this.#violated(ask, `got the answer "${answer}" of another`);
     if (made.alone && ask.made !== made) this.#violated(ask, `got ${made.serial}, which was made past the cache`);
     if (ask.forbidden.has(made.serial)) this.#violated(ask, `got ${made.serial}, which was invalid (${JSON.stringify(facts?.cache)})`);
-    if (made.until <= ask.begunMs && ask.made !== made) this.#violated(ask, `got ${made.serial}, whose time was up`);
-    if (mode !== "use" && ask.made !== made && facts?.coalesced !== "follower") this.#violated(ask, `got ${made.serial} from the cache`);
+    const isShared = ask.made === made || facts?.coalesced === "follower";
+    if (isShared) {
+      const until = Date.now() + (ask.ttlMs ?? TTL_MS);
+      made.until = Math.max(made.until === Infinity ? 0 : made.until, until);
+      made.sureUntil = Math.min(made.sureUntil, until);
+    }
+    if (made.until <= ask.begunMs && !isShared) this.#violated(ask, `got ${made.serial}, whose time was up`);
+    if (mode !== "use" && !isShared) this.#violated(ask, `got ${made.serial} from the cache`);
     if (mode === "bypass") return;
     if (facts?.cache?.key !== undefined) reference.keys.set(name, facts.cache.key);
     const before = mode === "use" ? reference.certain(process, question, tenant) : undefined;
@@ -176,27 +187,31 @@ export class World {
     const { reference } = this;
     const { process, tag, begunAt } = ask;
     if (tag !== undefined && ask.facts?.coalesced === "follower") made.tags.add(tag);
-    const meanwhile = reference.forgotten.filter((forgotten) => forgotten.heard.has(process) && forgotten.at >= Math.min(begunAt, made.begunAt));
+    const meanwhile = reference.forgotten.filter((forgotten) => (forgotten.heard.get(process) ?? 0) >= Math.min(begunAt, made.begunAt));
     const concerned = meanwhile.filter(({ by }) => reference.concerns(by, made));
     if (concerned.some((forgotten) => forgotten.process === process && forgotten.at > begunAt)) reference.dead(process).add(made.serial);
     if (concerned.length > 0 || reference.dead(process).has(made.serial) || made.until <= Date.now()) return;
-    const isNew = ask.made === made;
-    if (isNew && this.reference.forgotten.some((forgotten) => !forgotten.heard.has(process) && forgotten.at > made.begunAt && reference.concerns(forgotten.by, made))) return;
     reference.kept(process, made);
-    if (!isNew) return;
+    const isKnownInvalid = reference.forgotten.some((forgotten) => !forgotten.heard.has(process) && forgotten.at > made.begunAt && reference.concerns(forgotten.by, made));
+    if (ask.made !== made || isKnownInvalid || reference.isOutdated(made)) return;
+    // Another process's erasure of an outage may come after it.
+    const isOwed = this.processes.some((_, other) => other !== process && this.#tiers(other).some(({ pending }) => pending > 0));
+    const name = keyName(made.question, made.tenant);
     for (const at of this.#storesOf(process)) {
-      // Another process's erasure of an outage may come after it.
-      const isOwed = this.reference.forgotten.some((forgotten) => forgotten.process !== process && this.#tiers(forgotten.process).some(({ pending }) => pending > 0));
-      if (!isOwed) this.#wanted[at]!.set(keyName(made.question, made.tenant), { made, process });
+      if (isOwed) this.#wanted[at]!.delete(name);
+      else this.#wanted[at]!.set(name, { made, process });
     }
   }
 
   async invalidate(process: number, by: InvalidateBy | "all"): Promise<void> {
     const { reference } = this;
-    const wasIdle = this.processes.every((_, at) => this.#tiers(at).every(({ pending }) => pending === 0)) && this.stores.every(({ health }) => health === "well");
+    const wasIdle = this.#isIdle();
     const forgotten = reference.forget(by, process);
     forgotten.told = !this.#cut.has(process);
-    for (const wanted of this.#wanted) for (const [name, { made }] of wanted) if (reference.concerns(by, made)) wanted.delete(name);
+    for (const serial of forgotten.serials) {
+      const { question, tenant } = reference.computed.get(serial)!;
+      for (const wanted of this.#wanted) wanted.delete(keyName(question, tenant));
+    }
     const { cache } = this.processes[process]!.perf;
     await this.drive(by === "all" ? cache.clear() : cache.invalidate(by));
     reference.hear(forgotten, process);
@@ -243,7 +258,7 @@ export class World {
     for (const [at, wanted] of this.#wanted.entries()) {
       for (const [name, { made }] of wanted) {
         const key = this.reference.keys.get(name) as string;
-        if (made.until > Date.now() && this.serialIn(at, key) === undefined) this.violations.push(`store ${at} has lost ${made.serial} of ${name}`);
+        if (this.reference.isWanted(made) && this.serialIn(at, key) === undefined) this.violations.push(`store ${at} has lost ${made.serial} of ${name}`);
       }
     }
   }
@@ -255,7 +270,11 @@ export class World {
     await this.drive(perf.close());
     // What was not delivered is lost: erasures too, so that only those that were told are heard again.
     for (const wanted of this.#wanted) for (const [name, one] of wanted) if (one.process === process && this.stores.some(({ health }) => health !== "well")) wanted.delete(name);
+    // Nor does it know any more what it was to take for invalid, unless that is gone for good.
+    const remembers = !this.#wasCut && this.#asks.size === 0 && this.#isIdle();
     this.reference.restarted(process);
+    if (!remembers) this.reference.dead(process).clear();
+    if (this.#cut.has(process)) this.reference.untold(process);
     this.processes[process] = this.#start(process);
     await this.drive(this.processes[process]!.perf.flush());
   }
@@ -269,15 +288,27 @@ export class World {
     for (const ask of this.#asks) if (which(ask)) ask.gate?.resolve();
   }
 
+  /** A process that does not know what it missed forgets what it has alone. */
+  #lost(process: Process, at: number): void {
+    if (process.losses === process.bus.losses) return;
+    process.losses = process.bus.losses;
+    if (this.#local) this.#wanted[1 + at]!.clear();
+    this.reference.restarted(at);
+  }
+
   /** After each command: who is connected has heard of all that was told. */
   async check(): Promise<void> {
     await settle();
+    // No two commands at the same time.
+    await vi.advanceTimersByTimeAsync(1);
     for (const forgotten of this.reference.forgotten) {
       if (forgotten.told || this.#cut.has(forgotten.process)) continue;
       forgotten.told = true;
       this.reference.hear(forgotten, forgotten.process);
     }
-    for (const [at, { bus }] of this.processes.entries()) {
+    for (const [at, process] of this.processes.entries()) {
+      const { bus } = process;
+      this.#lost(process, at);
       if (this.#cut.has(at)) continue;
       if (!bus.isUpToDate) this.violations.push(`process ${at} is behind`);
       for (const forgotten of this.reference.forgotten) if (forgotten.told) this.#heard(forgotten, at);
