@@ -15,7 +15,7 @@ export type { BaseStoreLike, KeyvLike } from "./stores/key-value.ts";
 export type { RedisLike, RedisOptions } from "./stores/redis.ts";
 export type { Store, StoredEntry, StoredKey, StoreNote, StoreStats } from "./stores/store.ts";
 export type { QuestionDifference, QuestionField } from "./layers/cache/questions.ts";
-export type { PerfOptions } from "./options.ts";
+export type { CoalesceOptions, PerfOptions } from "./options.ts";
 export type { TraceOptions } from "./layers/trace/options.ts";
 export type { MemoryStoreOptions } from "./stores/memory.ts";
 export type { Price } from "./telemetry/cost.ts";

@@ -224,8 +224,8 @@ class LangChainPerf implements Perf, WrappingPerf {
 
   #storeFailed(tier: TierName, error: StoreError): void {
     this.#tell("store-error", { tier, operation: error.operation, error, at: this.clock.now() });
-    // An entry that cannot be read says nothing of its tier: a key was exchanged, or somebody else writes there.
-    if (error.operation === "decode" || this.#warned.has(tier)) return;
+    // An entry that cannot be read or written says nothing of its tier: a key was exchanged, say, or a result is no plain data.
+    if (error.operation === "decode" || error.operation === "encode" || this.#warned.has(tier)) return;
     this.#warned.add(tier);
     warn(`the ${tier} tier of perf "${this.name}" fails and is gone without until it recovers (said once; the event "store-error" has every failure)`, error.message);
   }

@@ -18,6 +18,8 @@ export interface CacheEntry {
   readonly writer: string;
   /** Number of the call that asked for it; see `Call.number`. */
   readonly asked: number;
+  /** What whoever stored it elsewhere had heard of invalidations; `undefined` for this process's own. */
+  readonly known?: { readonly epoch: string; readonly seq: number } | undefined;
   readonly namespace: string;
   readonly tenant: string | undefined;
   tags: readonly string[] | undefined;

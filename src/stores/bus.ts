@@ -22,8 +22,11 @@ export interface Position {
 }
 
 export interface BusListener {
-  /** An invalidation, of this process or another, in order and without gaps. */
-  invalidated(invalidation: Invalidation, position: Position): void;
+  /**
+   * An invalidation, of this process or another, in order and without gaps.
+   * @param ageMs how long ago it got its place: one that is told late may be older than what this process has asked for
+   */
+  invalidated(invalidation: Invalidation, position: Position, ageMs: number): void;
   /** Invalidations may have been missed that nobody can tell any more: whatever was kept until now may be invalid. What is still known follows. */
   lost(position: Position): void;
 }

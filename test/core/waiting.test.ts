@@ -4,7 +4,7 @@ import { withDeadline } from "../../src/core/deadline.ts";
 import { DeadlineError } from "../../src/core/errors.ts";
 import { pause } from "../../src/core/pause.ts";
 
-beforeEach(() => void vi.useFakeTimers());
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
 afterEach(() => void vi.useRealTimers());
 
 it("a deadline gives what comes in time, and leaves no timer", async () => {

@@ -1,3 +1,4 @@
+import { OptionError } from "../../core/errors.ts";
 import { canonical } from "../../core/key.ts";
 import type { Answer, Call, Kind } from "../../core/layer.ts";
 import type { KeySpace } from "../../core/request.ts";
@@ -63,8 +64,13 @@ export function tagsBy({ tags }: ResolvedCache): (call: Call, answer: Answer) =>
     const own = call.tagsOf;
     if (!tags && !own) return undefined;
     const whole = call.kind.whole(answer);
-    return [...(tags?.(questionOf(call), whole) ?? []), ...(own?.(whole) ?? [])];
+    return [...listed("cache.tags", tags?.(questionOf(call), whole)), ...listed("cached.tags", own?.(whole))];
   };
+}
+
+function listed(option: string, tags: unknown = []): readonly string[] {
+  if (Array.isArray(tags) && tags.every((tag) => typeof tag === "string")) return tags;
+  throw new OptionError(option, "a function that gives an array of strings", tags);
 }
 
 function questionOf({ kind, input, facts, control }: Call): CacheQuestion {

@@ -190,9 +190,10 @@ export class FarTier {
       await withDeadline(this.store.set(key, entry), WRITE_TIMEOUT_MS, `not written within ${WRITE_TIMEOUT_MS} ms`);
       return true;
     } catch (error) {
-      this.report("set", error);
-      // What the store will never take is not offered again.
-      return PerfError.isInstance(error) && !error.retryable;
+      // What cannot be written, or what the store will never take, is not offered again, and is no fault of the store's.
+      const isRefused = PerfError.isInstance(error) && !error.retryable;
+      this.report(isRefused ? "encode" : "set", error);
+      return isRefused;
     }
   }
 

@@ -25,13 +25,21 @@ export function concerns(invalidation: Invalidation, key: string, labels: readon
 export class Invalidations {
   readonly #latest: Remembered[] = [];
   #forgotten: Remembered | undefined;
+  /** How many calls there had been, and when that was by the monotonic clock. */
+  readonly #begun = { calls: callCount(), at: performance.now() };
   /** Told of each as it comes. */
   onAdd: (() => void) | undefined;
 
-  add(invalidation: Invalidation, position?: Position): void {
-    this.#latest.push({ invalidation, lastCall: callCount(), position, at: Date.now() });
+  /**
+   * @param ageMs how long ago it was: older than this cache, it concerns nothing that was asked for since
+   * @returns the last call that it concerns
+   */
+  add(invalidation: Invalidation, position?: Position, ageMs = 0): number {
+    const lastCall = ageMs > performance.now() - this.#begun.at ? this.#begun.calls : callCount();
+    this.#latest.push({ invalidation, lastCall, position, at: Date.now() - ageMs });
     if (this.#latest.length > REMEMBERED) this.#forgotten = this.#latest.shift();
     this.onAdd?.();
+    return lastCall;
   }
 
   /** One of this process's own has got its place in the order of all. */

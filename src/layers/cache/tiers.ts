@@ -125,10 +125,10 @@ export class Tiers {
   listen(since?: Position): void {
     this.#options.bus?.start(
       {
-        invalidated: (invalidation, position) => {
+        invalidated: (invalidation, position, ageMs) => {
           if (this.#own.delete(invalidation.id ?? "")) return this.invalidations.placed(invalidation, position);
-          this.invalidations.add(invalidation, position);
-          this.#drop(invalidation);
+          const lastCall = this.invalidations.add(invalidation, position, ageMs);
+          this.#drop(invalidation, ({ asked, known }) => (known?.epoch === position.epoch ? known.seq < position.seq : asked <= lastCall));
           for (const tier of this.far) if (!tier.store.shared) void tier.erase(invalidation);
         },
         lost: (position) => {
@@ -173,11 +173,13 @@ export class Tiers {
   }
 
   /** Out of memory. */
-  #drop(invalidation: Invalidation): number {
+  #drop(invalidation: Invalidation, isOlder: (entry: CacheEntry) => boolean = () => true): number {
     const { memory } = this;
     if (!memory) return 0;
-    if (!("all" in invalidation) && invalidation.key !== undefined && invalidation.groups.length === 0) return memory.delete(invalidation.key) ? 1 : 0;
-    const doomed = [...memory.entries()].filter(([key, entry]) => concerns(invalidation, key, this.#labels(entry)));
+    const only = "all" in invalidation ? undefined : invalidation.key;
+    const named = only === undefined ? undefined : memory.peek(only);
+    const candidates = only === undefined ? [...memory.entries()] : named ? [[only, named] as const] : [];
+    const doomed = candidates.filter(([key, entry]) => isOlder(entry) && concerns(invalidation, key, this.#labels(entry)));
     for (const [key] of doomed) memory.delete(key);
     return doomed.length;
   }
@@ -219,7 +221,7 @@ export class Tiers {
     const answer = decodeAnswer(kind.codec, payload);
     const { model, storedAt, freshUntil, staleUntil, usableUntil, namespace, tenant, tags, writer = "" } = meta;
     const sizeBytes = kind.sizeOf(answer) + key.length;
-    return { answer, kind: kind.name, model, storedAt, freshUntil, staleUntil, usableUntil, sizeBytes, writer, asked: reader, namespace, tenant, tags };
+    return { answer, kind: kind.name, model, storedAt, freshUntil, staleUntil, usableUntil, sizeBytes, writer, asked: reader, known: meta.position, namespace, tenant, tags };
   }
 
   #pending(key: string, entry: CacheEntry): PendingWrite {
@@ -241,7 +243,7 @@ export class Tiers {
 
   #seal(key: string, entry: CacheEntry): StoredEntry | undefined {
     const kind = this.#options.kindOf(entry.kind) as Kind;
-    const { answer, sizeBytes: _size, asked: _asked, model, tenant, tags, ...meta } = entry;
+    const { answer, sizeBytes: _size, asked: _asked, known: _known, model, tenant, tags, ...meta } = entry;
     const position = this.#options.bus?.position;
     const value = this.#options.sealer.seal(
       key,

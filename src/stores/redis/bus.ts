@@ -182,10 +182,10 @@ class RedisBus implements Bus {
   }
 
   /** The listener hears first: who looks at our position must never take for heard what was not. */
-  #tell({ seq, record }: LogEntry, epoch: string): void {
+  #tell({ seq, record, ageMs }: LogEntry, epoch: string): void {
     const position = { epoch, seq };
     const read = readRecord(record);
-    if (read && this.#isFirst(read.publisher, read.count)) this.#notify((listener) => listener.invalidated(read.invalidation, position));
+    if (read && this.#isFirst(read.publisher, read.count)) this.#notify((listener) => listener.invalidated(read.invalidation, position, ageMs));
     this.#position = position;
   }
 

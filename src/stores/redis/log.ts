@@ -18,6 +18,10 @@ local function last()
   local found = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
   return found and tonumber(string.match(found[1], '^%d+'))
 end
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function life(fresh)
   local info = redis.pcall('INFO', 'server')
   local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
@@ -37,7 +41,7 @@ local epoch, seq = life(ARGV[1])
 for at = 4, #ARGV do
   seq = seq + 1
   local text = string.format('%.0f', seq)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], text .. '-0', 'r', ARGV[at])
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], text .. '-0', 'r', ARGV[at], 't', string.format('%.0f', now()))
   redis.pcall('PUBLISH', ARGV[2], epoch .. ' ' .. text .. ' ' .. ARGV[at])
 end
 return epoch
@@ -45,7 +49,7 @@ return epoch
 
 /**
  * ARGV: id for a new life, known epoch or "", known seq, page size. Gives the epoch, the last seq, and what comes after the known place, in another life
- * than the known one what comes after its beginning, to a newcomer the latest page: seq, record, …
+ * than the known one what comes after its beginning, to a newcomer the latest page: seq, record, age in milliseconds, …
  */
 export const READ = redisScript(`${LIFE}
 local epoch, seq = life(ARGV[1])
@@ -55,6 +59,7 @@ if ARGV[2] == '' then first = math.max(first, seq - ARGV[4] + 1) end
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], string.format('%.0f', first) .. '-0', '+', 'COUNT', ARGV[4])) do
   after[#after + 1] = string.match(entry[1], '^%d+')
   after[#after + 1] = entry[2][2]
+  after[#after + 1] = string.format('%.0f', now() - (entry[2][4] or 0))
 end
 return {epoch, string.format('%.0f', seq), after}
 `);
@@ -64,6 +69,7 @@ export interface LogEntry {
   readonly seq: number;
   /** As `writeRecord` made it. */
   readonly record: string;
+  readonly ageMs: number;
 }
 
 export interface LogPage {
@@ -73,14 +79,14 @@ export interface LogPage {
 
 export function readPage(reply: unknown): LogPage {
   const [epoch, seq, after] = reply as [string, string, string[]];
-  const entries = after.flatMap((text, at) => (at % 2 === 0 ? [{ seq: Number(text), record: after[at + 1] ?? "" }] : []));
+  const entries = after.flatMap((text, at) => (at % 3 === 0 ? [{ seq: Number(text), record: after[at + 1] ?? "", ageMs: Number(after[at + 2]) }] : []));
   return { end: { epoch, seq: Number(seq) }, entries };
 }
 
 /** What a message on the bus' channel says. */
 export function readMessage(message: string): { readonly epoch: string; readonly entry: LogEntry } | undefined {
   const [, epoch = "", seq, record = ""] = /^(\S+) (\d+) (.*)$/s.exec(message) ?? [];
-  return seq === undefined ? undefined : { epoch, entry: { seq: Number(seq), record } };
+  return seq === undefined ? undefined : { epoch, entry: { seq: Number(seq), record, ageMs: 0 } };
 }
 
 /** What somebody published. `count` grows with each one of the same publisher: what comes with the same or a lower one was sent twice. */

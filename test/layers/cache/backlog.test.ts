@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { Backlog } from "../../../src/layers/cache/backlog.ts";
-import type { PendingWrite } from "../../../src/layers/cache/far-tier.ts";
+import type { PendingWrite } from "../../../src/layers/cache/backlog.ts";
 
 function write(labels: readonly string[] = [], sizeBytes = 1): PendingWrite {
   return { labels, sizeBytes, since: Date.now(), seal: () => undefined };

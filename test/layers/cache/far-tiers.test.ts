@@ -205,7 +205,7 @@ describe.each(tiers)("what the %s tier cannot hold", (tier) => {
     await before.perf.flush();
     expect(before.perf.cache.stats().tiers).toMatchObject([{ circuit: "closed", pending: 0 }]);
     await end(before);
-    expect(errors.map(({ operation }) => operation)).toEqual(Array.from({ length: 20 }, () => "set"));
+    expect(errors.map(({ operation }) => operation)).toEqual(Array.from({ length: 20 }, () => "encode"));
     const after = life(cache);
     const again = after.perf.cached("session", async (n: number) => ({ n: -n, session: undefined }));
     const same = after.perf.cached("plain", async (n: number) => ({ n: -n }));

@@ -213,3 +213,21 @@ describe("any two conversations", () => {
     );
   });
 });
+
+describe("media", () => {
+  const sizes = { minLength: 1, maxLength: 24 };
+  const kinds = fc.constantFrom("image", "audio", "video", "file");
+
+  it("share a key only if every byte is the same, as bytes and as base64", () => {
+    fc.assert(
+      fc.property(kinds, fc.uint8Array(sizes), fc.nat(), fc.integer({ min: 1, max: 255 }), fc.boolean(), (type, data, at, flip, asBytes) => {
+        const other = data.slice();
+        other[at % other.length]! ^= flip;
+        const of = (bytes: Uint8Array): BaseMessage[] => [human([{ type, source_type: "base64", mime_type: "application/octet-stream", data: asBytes ? bytes : Buffer.from(bytes).toString("base64") }])];
+        expect(chatKey(model, of(data))).toBe(chatKey(model, of(data.slice())));
+        expect(chatKey(model, of(data))).not.toBe(chatKey(model, of(other)));
+      }),
+      { seed: SEED, numRuns: 500 },
+    );
+  });
+});

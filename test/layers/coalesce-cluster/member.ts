@@ -84,6 +84,7 @@ async function withdrawn(url: string, keyPrefix: string, count: number): Promise
   }
 }
 
+/** Opens so many, connected. */
 export async function members(url: string, count: number, cache: CacheOptions = {}): Promise<Cluster> {
   const all: Member[] = [];
   const dispose = async (): Promise<void> => void (await Promise.all(all.map((member) => member[Symbol.asyncDispose]())));

@@ -188,7 +188,8 @@ describe("an answer that was invalidated", () => {
     await whole;
     await one.perf.flush();
     await other.perf.cache.invalidate({ namespace: "default" });
-    await pair.withdrawn(2);
+    // And the question by which they connected.
+    await pair.withdrawn(3);
     await using late = await new Member({ url: redis.url, keyPrefix: pair.keyPrefix }).connected();
     const anew = [late.fast.invoke("whole"), late.fast.invoke("open")];
     await eventually(() => late.gates.length === 2);

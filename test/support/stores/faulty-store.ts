@@ -13,6 +13,8 @@ export class FaultyStore {
   readonly #waiting: (() => void)[] = [];
   readonly #hits = new Map<string, number>();
   health: Health = "well";
+  /** Operations under way. */
+  busy = 0;
 
   heal(): void {
     this.health = "well";
@@ -63,6 +65,15 @@ export class FaultyStore {
 
   async #answer<T>(work: () => T): Promise<T> {
     const { health } = this;
+    this.busy += 1;
+    try {
+      return await this.#do(health, work);
+    } finally {
+      this.busy -= 1;
+    }
+  }
+
+  async #do<T>(health: Health, work: () => T): Promise<T> {
     if (health === "crashed") throw new Error("crashed");
     if (health === "frozen") await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (health === "slow") await new Promise<void>((resolve) => setTimeout(resolve, SLOW_MS));

@@ -77,7 +77,7 @@ export class SimulatedBus implements Bus {
     }
     while (this.position.seq < invalidations.length) {
       const next: Position = { epoch, seq: this.position.seq + 1 };
-      this.#listener.invalidated(invalidations[this.position.seq] as Invalidation, next);
+      this.#listener.invalidated(invalidations[this.position.seq] as Invalidation, next, 0);
       this.position = next;
     }
   }

@@ -15,6 +15,9 @@ export interface Computed {
   until: number;
   /** Until then it is sure to be good: of all who shared it the first to end decided. */
   sureUntil: number;
+  /** Its process had never heard of the order when it kept it, and says on delivery that it has: nobody can know better. */
+  isExcused: boolean;
+  endedAt: number;
   /** Never to be given to anybody but who asked. */
   readonly alone: boolean;
 }
@@ -63,8 +66,8 @@ export class Reference {
     return (this.#events += 1);
   }
 
-  compute(facts: Omit<Computed, "serial" | "begunAt" | "until" | "sureUntil">): Computed {
-    const made = { ...facts, serial: this.computed.size + 1, begunAt: this.tick(), until: Infinity, sureUntil: Infinity };
+  compute(facts: Omit<Computed, "serial" | "begunAt" | "until" | "sureUntil" | "isExcused" | "endedAt">): Computed {
+    const made = { ...facts, serial: this.computed.size + 1, begunAt: this.tick(), until: Infinity, sureUntil: Infinity, isExcused: false, endedAt: Infinity };
     this.computed.set(made.serial, made);
     return made;
   }
@@ -101,18 +104,24 @@ export class Reference {
 
   /** A process has got an answer, and keeps it in memory or has found it there. */
   kept(process: number, made: Computed): void {
-    const memory = this.#memory[process]!;
+    const { entries } = this.#memory[process]!;
     const name = keyName(made.question, made.tenant);
-    const at = memory.recent.indexOf(name);
-    if (at >= 0) memory.recent.splice(at, 1);
-    memory.recent.push(name);
-    const before = memory.entries.get(name);
-    if (!before || before.serial < made.serial) memory.entries.set(name, made);
+    const before = entries.get(name);
+    if (!before || before.serial < made.serial) entries.set(name, made);
   }
 
-  /** Whether there is an answer already that was asked for later. */
-  isOutdated({ serial, question, tenant }: Computed): boolean {
-    return [...this.computed.values()].some((other) => other.serial > serial && other.question === question && other.tenant === tenant && other.until < Infinity && !other.alone);
+  /** A process has got an answer, and may have made room for it in memory. */
+  touched(process: number, name: string): void {
+    const { recent } = this.#memory[process]!;
+    const at = recent.indexOf(name);
+    if (at >= 0) recent.splice(at, 1);
+    recent.push(name);
+  }
+
+  /** Whether there is another answer that came meanwhile. */
+  isOutdated({ serial, begunAt, question, tenant }: Computed): boolean {
+    const others = [...this.computed.values()].filter((other) => other.serial !== serial && other.question === question && other.tenant === tenant && !other.alone);
+    return others.some(({ endedAt }) => endedAt < Infinity && endedAt > begunAt);
   }
 
   /** Whether an answer is good still, and any other that a store may have in its place: of two processes' answers it has the one that was delivered last. */

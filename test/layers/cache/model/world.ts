@@ -1,225 +1,32 @@
-import { AsyncLocalStorage } from "node:async_hooks";
-import { createPerf, type CallFacts, type CallWishes, type Perf } from "langchain-perf";
 import { vi } from "vitest";
 import type { InvalidateBy } from "../../../../src/layers/cache/labels.ts";
-import { FaultyStore, type Health } from "../../../support/stores/faulty-store.ts";
-import { SimulatedBus, SimulatedLog } from "../../../support/stores/simulated-bus.ts";
+import type { Health } from "../../../support/stores/faulty-store.ts";
 import { settle } from "../../support/gate.ts";
-import { opening } from "./opening.ts";
-import { keyName, Reference, tagsOf, type Computed, type Forgotten, type Tenant } from "./reference.ts";
+import { Processes, type Process } from "./processes.ts";
+import { keyName, type Forgotten } from "./reference.ts";
 
-export const MAX_ENTRIES = 3;
-export const TTL_MS = 60_000;
 /** After so long every circuit lets one through. */
 const CIRCUIT_MS = 2_100;
 
-export interface AskWishes {
-  readonly question: number;
-  readonly tenant: Tenant;
-  readonly mode: NonNullable<CallWishes["cache"]> & ("use" | "refresh" | "bypass");
-  readonly ttlMs: number | undefined;
-  readonly tag: string | undefined;
-}
-
-/** One call. */
-interface Ask extends AskWishes {
-  readonly process: number;
-  readonly begunAt: number;
-  readonly begunMs: number;
-  readonly forbidden: ReadonlySet<number>;
-  gate: PromiseWithResolvers<void> | undefined;
-  made: Computed | undefined;
-  facts: CallFacts | undefined;
-  done: boolean;
-}
-
-interface Process {
-  perf: Perf;
-  bus: SimulatedBus;
-  losses: number;
-  ask(question: number): Promise<string>;
-}
-
-interface Wanted {
-  readonly made: Computed;
-  readonly process: number;
-}
-
-/** Several processes over the same far tiers, and the reference beside them. Time is simulated: nothing waits for real. */
-export class World {
-  readonly stores: readonly FaultyStore[];
-  readonly reference: Reference;
-  readonly processes: Process[] = [];
-  readonly violations: string[] = [];
-  /** What each store must have when all is well. */
-  readonly #wanted: Map<string, Wanted>[];
-  readonly #current = new AsyncLocalStorage<Ask>();
-  readonly #log = new SimulatedLog();
-  readonly #asks = new Set<Ask>();
-  readonly #local: boolean;
-  readonly #cut = new Set<number>();
-  readonly #count: number;
-  /** Whether a process may have written without knowing of what others invalidated. */
-  #wasCut = false;
-
-  /** @param local whether each process has a persistent tier of its own */
-  constructor(processes: number, local: boolean) {
-    this.#local = local;
-    this.#count = processes;
-    this.stores = Array.from({ length: 1 + (local ? processes : 1) }, () => new FaultyStore());
-    this.#wanted = this.stores.map(() => new Map());
-    this.reference = new Reference(processes, MAX_ENTRIES);
-  }
-
-  async open(): Promise<void> {
-    for (let at = 0; at < this.#count; at += 1) this.processes.push(this.#start(at));
-    for (const { perf } of this.processes) await this.drive(perf.flush());
-  }
-
-  /** The places in `stores` of a process's far tiers, the nearest first. */
-  #storesOf(process: number): number[] {
-    return [0, this.#local ? 1 + process : 1];
-  }
-
-  #start(at: number): Process {
-    const bus = new SimulatedBus(this.#log, !this.#cut.has(at));
-    const [near, last] = this.#storesOf(at).map((place) => this.stores[place] as FaultyStore);
-    opening.next = { bus, stores: [near!.open("near", true), last!.open("last", !this.#local)] };
-    const perf = createPerf({ coalesce: true, cache: { memory: { maxEntries: MAX_ENTRIES }, redis: "redis://simulated", ttlMs: TTL_MS, hotKeys: false } });
-    perf.on("call", (facts) => {
-      const ask = this.#current.getStore();
-      if (ask) ask.facts = facts;
-    });
-    const work = perf.cached("work", (question: number) => this.#compute(question), { tags: (_answer, question) => tagsOf(question) });
-    return { perf, bus, losses: 0, ask: work };
-  }
-
-  async #compute(question: number): Promise<string> {
-    const ask = this.#current.getStore() as Ask;
-    const { process, tenant, mode, tag, gate } = ask;
-    const tags = new Set([...tagsOf(question), ...(tag === undefined ? [] : [tag])]);
-    const made = this.reference.compute({ process, question, tenant, tags, alone: mode === "bypass" });
-    ask.made = made;
-    await gate?.promise;
-    return `${keyName(question, tenant)} serial-${made.serial};`;
-  }
-
-  /** Asks, and goes on. @param held whether the program answers only when it is released */
-  begin(process: number, wishes: AskWishes, held: boolean): Ask {
-    const { reference } = this;
-    const ask: Ask = {
-      ...wishes, process, begunAt: reference.tick(), begunMs: Date.now(), forbidden: new Set(reference.dead(process)),
-      gate: held ? Promise.withResolvers() : undefined, made: undefined, facts: undefined, done: false,
-    };
-    const { perf, ask: work } = this.processes[process] as Process;
-    const { question, tenant, mode, ttlMs, tag } = wishes;
-    const config: CallWishes = { cache: mode, ...(tenant === undefined ? {} : { tenant }), ...(ttlMs === undefined ? {} : { ttlMs }), ...(tag === undefined ? {} : { tags: [tag] }) };
-    this.#asks.add(ask);
-    const answered = this.#current.run(ask, () => perf.run(() => work(question), config));
-    answered.then((answer) => this.#answered(ask, answer), (error: unknown) => this.#violated(ask, `failed: ${String(error)}`)).finally(() => {
-      ask.done = true;
-      this.#asks.delete(ask);
-    });
-    return ask;
-  }
-
-  async ask(process: number, wishes: AskWishes): Promise<void> {
-    const { question, tenant, mode } = wishes;
-    const certain = mode === "use" ? this.reference.certain(process, question, tenant) : undefined;
-    const far = mode === "use" ? this.#certainFar(process, keyName(question, tenant)) : undefined;
-    const ask = this.begin(process, wishes, false);
-    await this.#until(() => ask.done, () => this.#release((other) => other.process === process));
-    const shared = ask.facts?.coalesced === "follower";
-    if ((ask.made || shared) && certain) this.#violated(ask, `missed ${certain.serial}, which memory must have`);
-    if (ask.made && far !== undefined) this.#violated(ask, `missed ${far}, which a healthy tier has`);
-  }
-
-  /** What a tier that is well has for a process, unless somebody was cut, and may have written what others take for invalid. */
-  #certainFar(process: number, name: string): number | undefined {
-    const key = this.reference.keys.get(name);
-    const isWell = this.stores.every(({ health }) => health === "well") && this.#tiers(process).every(({ circuit, pending }) => circuit === "closed" && pending === 0);
-    if (key === undefined || !isWell || this.#wasCut) return undefined;
-    const serials = this.#storesOf(process).map((at) => this.serialIn(at, key));
-    return serials.find((serial) => serial !== undefined && !this.reference.dead(process).has(serial));
-  }
-
-  /** Which answer a store has under a key. */
-  serialIn(store: number, key: string): number | undefined {
-    const entry = this.stores[store]?.entries.get(key);
-    if (!entry || entry.expiresAt <= Date.now()) return undefined;
-    return Number(/serial-(\d+);/.exec(Buffer.from(entry.value).toString("latin1"))?.[1]);
-  }
-
-  #tiers(process: number): { circuit: string; pending: number }[] {
-    return this.processes[process]!.perf.cache.stats().tiers;
-  }
-
-  /** Whether nothing waits to be delivered to any store. */
-  #isIdle(): boolean {
-    return this.stores.every(({ health }) => health === "well") && this.processes.every((_, at) => this.#tiers(at).every(({ pending }) => pending === 0));
-  }
-
-  #answered(ask: Ask, answer: string): void {
-    const { reference } = this;
-    const { process, question, tenant, mode, facts } = ask;
-    const name = keyName(question, tenant);
-    const [, got, number] = /^(\S+) serial-(\d+);$/.exec(answer) ?? [];
-    const made = reference.computed.get(Number(number));
-    if (got !== name || !made) return this.#violated(ask, `got the answer "${answer}" of another`);
-    if (made.alone && ask.made !== made) this.#violated(ask, `got ${made.serial}, which was made past the cache`);
-    if (ask.forbidden.has(made.serial)) this.#violated(ask, `got ${made.serial}, which was invalid (${JSON.stringify(facts?.cache)})`);
-    const isShared = ask.made === made || facts?.coalesced === "follower";
-    if (isShared) {
-      const until = Date.now() + (ask.ttlMs ?? TTL_MS);
-      made.until = Math.max(made.until === Infinity ? 0 : made.until, until);
-      made.sureUntil = Math.min(made.sureUntil, until);
-    }
-    if (made.until <= ask.begunMs && !isShared) this.#violated(ask, `got ${made.serial}, whose time was up`);
-    if (mode !== "use" && !isShared) this.#violated(ask, `got ${made.serial} from the cache`);
-    if (mode === "bypass") return;
-    if (facts?.cache?.key !== undefined) reference.keys.set(name, facts.cache.key);
-    const before = mode === "use" ? reference.certain(process, question, tenant) : undefined;
-    if (before && before.serial > made.serial && before.begunAt < ask.begunAt) this.#violated(ask, `got ${made.serial} after ${before.serial}`);
-    this.#keep(ask, made);
-  }
-
-  #keep(ask: Ask, made: Computed): void {
-    const { reference } = this;
-    const { process, tag, begunAt } = ask;
-    if (tag !== undefined && ask.facts?.coalesced === "follower") made.tags.add(tag);
-    const meanwhile = reference.forgotten.filter((forgotten) => (forgotten.heard.get(process) ?? 0) >= Math.min(begunAt, made.begunAt));
-    const concerned = meanwhile.filter(({ by }) => reference.concerns(by, made));
-    if (concerned.some((forgotten) => forgotten.process === process && forgotten.at > begunAt)) reference.dead(process).add(made.serial);
-    if (concerned.length > 0 || reference.dead(process).has(made.serial) || made.until <= Date.now()) return;
-    reference.kept(process, made);
-    const isKnownInvalid = reference.forgotten.some((forgotten) => !forgotten.heard.has(process) && forgotten.at > made.begunAt && reference.concerns(forgotten.by, made));
-    if (ask.made !== made || isKnownInvalid || reference.isOutdated(made)) return;
-    // Another process's erasure of an outage may come after it.
-    const isOwed = this.processes.some((_, other) => other !== process && this.#tiers(other).some(({ pending }) => pending > 0));
-    const name = keyName(made.question, made.tenant);
-    for (const at of this.#storesOf(process)) {
-      if (isOwed) this.#wanted[at]!.delete(name);
-      else this.#wanted[at]!.set(name, { made, process });
-    }
-  }
-
+/** What happens to the processes and their tiers, and what must hold after it. */
+export class World extends Processes {
   async invalidate(process: number, by: InvalidateBy | "all"): Promise<void> {
     const { reference } = this;
-    const wasIdle = this.#isIdle();
+    const wasIdle = this.isIdle();
     const forgotten = reference.forget(by, process);
-    forgotten.told = !this.#cut.has(process);
+    forgotten.told = !this.severed.has(process);
     for (const serial of forgotten.serials) {
       const { question, tenant } = reference.computed.get(serial)!;
-      for (const wanted of this.#wanted) wanted.delete(keyName(question, tenant));
+      for (const wanted of this.wanted) wanted.delete(keyName(question, tenant));
     }
     const { cache } = this.processes[process]!.perf;
     await this.drive(by === "all" ? cache.clear() : cache.invalidate(by));
     reference.hear(forgotten, process);
     if (!wasIdle) return;
-    for (const at of this.#storesOf(process)) {
+    for (const at of this.storesOf(process)) {
       for (const key of this.stores[at]!.liveKeys) {
         const serial = this.serialIn(at, key) as number;
-        if (forgotten.serials.has(serial)) this.violations.push(`${JSON.stringify(by)} by process ${process} left ${serial} in store ${at}`);
+        if (forgotten.serials.has(serial) && !reference.computed.get(serial)?.isExcused) this.violations.push(`${JSON.stringify(by)} by process ${process} left ${serial} in store ${at}`);
       }
     }
   }
@@ -229,20 +36,25 @@ export class World {
     this.stores[store % this.stores.length]!.health = health;
   }
 
+  /** It answers again, and nobody knows yet. */
+  thaw(store: number): void {
+    this.stores[store % this.stores.length]!.heal();
+  }
+
   empty(store: number): void {
     const at = store % this.stores.length;
     this.stores[at]!.empty();
-    this.#wanted[at]!.clear();
+    this.wanted[at]!.clear();
   }
 
   cut(process: number): void {
     this.processes[process]!.bus.cut();
-    this.#cut.add(process);
-    this.#wasCut = true;
+    this.severed.add(process);
+    this.wasCut = true;
   }
 
   connect(process: number): void {
-    this.#cut.delete(process);
+    this.severed.delete(process);
     this.processes[process]!.bus.heal();
   }
 
@@ -253,9 +65,12 @@ export class World {
     await vi.advanceTimersByTimeAsync(CIRCUIT_MS);
     for (let round = 0; round < 2; round += 1) for (const { perf } of this.processes) await this.drive(perf.flush());
     for (const [at] of this.processes.entries()) {
-      if (this.#tiers(at).some(({ pending }) => pending > 0)) this.violations.push(`process ${at} still has something to deliver: ${JSON.stringify(this.#tiers(at))}`);
+      const own = this.local && !this.severed.has(at) ? 1 + at : undefined;
+      const left = [...(own === undefined ? [] : this.stores[own]!.liveKeys)].map((key) => this.serialIn(own as number, key) as number);
+      for (const serial of left) if (this.reference.dead(at).has(serial) && !this.reference.computed.get(serial)?.isExcused) this.violations.push(`process ${at} left ${serial} in its own store`);
+      if (this.tiers(at).some(({ pending }) => pending > 0)) this.violations.push(`process ${at} still has something to deliver: ${JSON.stringify(this.tiers(at))}`);
     }
-    for (const [at, wanted] of this.#wanted.entries()) {
+    for (const [at, wanted] of this.wanted.entries()) {
       for (const [name, { made }] of wanted) {
         const key = this.reference.keys.get(name) as string;
         if (this.reference.isWanted(made) && this.serialIn(at, key) === undefined) this.violations.push(`store ${at} has lost ${made.serial} of ${name}`);
@@ -264,35 +79,32 @@ export class World {
   }
 
   async restart(process: number): Promise<void> {
-    this.#release((ask) => ask.process === process);
-    await this.#until(() => [...this.#asks].every((ask) => ask.process !== process), () => {});
+    this.releaseThose((ask) => ask.process === process);
+    await this.until(() => [...this.asks].every((ask) => ask.process !== process), () => {});
     const { perf } = this.processes[process]!;
     await this.drive(perf.close());
     // What was not delivered is lost: erasures too, so that only those that were told are heard again.
-    for (const wanted of this.#wanted) for (const [name, one] of wanted) if (one.process === process && this.stores.some(({ health }) => health !== "well")) wanted.delete(name);
+    for (const wanted of this.wanted) for (const [name, one] of wanted) if (one.process === process && this.stores.some(({ health }) => health !== "well")) wanted.delete(name);
     // Nor does it know any more what it was to take for invalid, unless that is gone for good.
-    const remembers = !this.#wasCut && this.#asks.size === 0 && this.#isIdle();
+    const remembers = !this.wasCut && this.asks.size === 0 && this.isIdle();
     this.reference.restarted(process);
     if (!remembers) this.reference.dead(process).clear();
-    if (this.#cut.has(process)) this.reference.untold(process);
-    this.processes[process] = this.#start(process);
+    if (this.severed.has(process)) this.reference.untold(process);
+    this.processes[process] = this.start(process);
     await this.drive(this.processes[process]!.perf.flush());
   }
 
   release(): void {
-    const [first] = [...this.#asks].filter(({ gate }) => gate);
+    const [first] = [...this.asks].filter(({ gate }) => gate);
     first?.gate?.resolve();
-  }
-
-  #release(which: (ask: Ask) => boolean): void {
-    for (const ask of this.#asks) if (which(ask)) ask.gate?.resolve();
   }
 
   /** A process that does not know what it missed forgets what it has alone. */
   #lost(process: Process, at: number): void {
     if (process.losses === process.bus.losses) return;
     process.losses = process.bus.losses;
-    if (this.#local) this.#wanted[1 + at]!.clear();
+    for (const made of this.reference.computed.values()) made.isExcused ||= made.process === at && made.begunAt > process.startedAt;
+    if (this.local) this.wanted[1 + at]!.clear();
     this.reference.restarted(at);
   }
 
@@ -302,14 +114,14 @@ export class World {
     // No two commands at the same time.
     await vi.advanceTimersByTimeAsync(1);
     for (const forgotten of this.reference.forgotten) {
-      if (forgotten.told || this.#cut.has(forgotten.process)) continue;
+      if (forgotten.told || this.severed.has(forgotten.process)) continue;
       forgotten.told = true;
       this.reference.hear(forgotten, forgotten.process);
     }
     for (const [at, process] of this.processes.entries()) {
       const { bus } = process;
       this.#lost(process, at);
-      if (this.#cut.has(at)) continue;
+      if (this.severed.has(at)) continue;
       if (!bus.isUpToDate) this.violations.push(`process ${at} is behind`);
       for (const forgotten of this.reference.forgotten) if (forgotten.told) this.#heard(forgotten, at);
     }
@@ -319,37 +131,15 @@ export class World {
   #heard(forgotten: Forgotten, process: number): void {
     if (forgotten.heard.has(process)) return;
     this.reference.hear(forgotten, process);
-    for (const wanted of this.#wanted) {
+    for (const wanted of this.wanted) {
       for (const [name, one] of wanted) if (one.process === process && this.reference.concerns(forgotten.by, one.made)) wanted.delete(name);
     }
   }
 
   async close(): Promise<void> {
     for (const store of this.stores) store.heal();
-    this.#release(() => true);
-    await this.#until(() => this.#asks.size === 0, () => {});
+    this.releaseThose(() => true);
+    await this.until(() => this.asks.size === 0, () => {});
     for (const { perf } of this.processes) await this.drive(perf.close());
-  }
-
-  /** Lets time pass until work is done. */
-  async drive(work: Promise<unknown>): Promise<void> {
-    let done = false;
-    work.then(() => (done = true), (error: unknown) => this.violations.push(String(error)));
-    await this.#until(() => done || this.violations.length > 0, () => {});
-  }
-
-  async #until(done: () => boolean, help: () => void): Promise<void> {
-    for (let step = 0; ; step += 1) {
-      await settle();
-      if (done()) return;
-      if (step > 300) throw new Error("It never ends.");
-      help();
-      await settle();
-      if (!done()) await vi.advanceTimersToNextTimerAsync();
-    }
-  }
-
-  #violated({ process, question, tenant, mode, begunAt }: Ask, what: string): void {
-    this.violations.push(`process ${process} asked ${keyName(question, tenant)} (${mode}, at ${begunAt}) and ${what}`);
   }
 }
