@@ -69,6 +69,7 @@ export class Invalidations {
     const since = (other: Position | undefined): boolean => other !== undefined && other.epoch === position.epoch && other.seq > position.seq;
     // Its writer was far behind: what happened in between is no longer known.
     if (since(this.#forgotten?.position) && storedAt > (this.#forgotten as Remembered).at) return true;
-    return this.#latest.some(({ invalidation, position: at }) => since(at) && concerns(invalidation, key, labels()));
+    // One of this process's own that has no place yet: no other process has heard of it.
+    return this.#latest.some(({ invalidation, position: at }) => (at === undefined || since(at)) && concerns(invalidation, key, labels()));
   }
 }
