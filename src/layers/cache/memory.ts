@@ -107,11 +107,11 @@ export class MemoryCache implements Layer {
     if (completeness === "partial" || completeness === "filtered") return;
     const { freshMs, staleMs, staleIfErrorMs } = lifetimes.of(kind.name, key, control);
     if (freshMs <= 0) return;
-    const known = this.#tagsKept.get(flight);
+    const isFollower = facts.coalesced === "follower";
+    const known = isFollower ? this.#tagsKept.get(flight) : undefined;
     const tags = joined(known, joined(control.tags, this.#options.tagsOf(call, answer)));
     // Memory has not got it, the tiers behind have, under all of these tags.
-    if (facts.coalesced === "follower" && known?.length === tags?.length) return;
-    if (facts.coalesced) this.#tagsKept.set(flight, tags ?? []);
+    if (isFollower && known && known.length === (tags?.length ?? 0)) return;
     const freshUntil = now + freshMs;
     tiers.keep(key, {
       answer,
@@ -128,6 +128,7 @@ export class MemoryCache implements Layer {
       tenant: control.tenant,
       tags,
     }, call.local);
+    if (facts.coalesced && !tiers.memory?.peek(key)) this.#tagsKept.set(flight, tags ?? []);
   }
 
   #addTags(key: string, entry: CacheEntry, call: Call): void {
