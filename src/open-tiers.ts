@@ -24,13 +24,15 @@ export interface TiersHost {
 /** The tiers that the options name. Nothing is connected before it is used. @throws OptionError */
 export function openTiers({ memory, redis, persistent, persistentTimeoutMs }: ResolvedCache, { clock, waitUntil, failed }: TiersHost): OpenTiers & { readonly redis: RedisConnection | undefined } {
   const far: FarTier[] = [];
-  const add = (name: TierName, store: Store, timeoutMs: number): void => {
-    far.push(new FarTier({ name, store, clock, timeoutMs, waitUntil, failed: (error) => failed(name, error) }));
+  const add = (name: TierName, store: Store, timeoutMs: number, isReady?: () => boolean): void => {
+    far.push(new FarTier({ name, store, clock, timeoutMs, waitUntil, failed: (error) => failed(name, error), ...(isReady ? { isReady } : {}) }));
   };
   const connection = redis && new RedisConnection(redis.source, "cache.redis");
-  if (redis && connection) add("redis", redisStore(connection), redis.timeoutMs);
+  const bus = connection && redisBus(connection);
+  // After an outage the bus finds out whether the order of invalidations is still the same one.
+  if (redis && connection) add("redis", redisStore(connection), redis.timeoutMs, () => bus?.position === undefined || bus.isCurrent);
   if (persistent !== undefined) add("persistent", persistentStore(persistent), persistentTimeoutMs);
-  return { memory: memory && memoryStore(memory), far, bus: connection && redisBus(connection), redis: connection };
+  return { memory: memory && memoryStore(memory), far, bus, redis: connection };
 }
 
 const WANTED = '"sqlite:<file>", "postgres://…", "memcached://…", a Store, a BaseStore of LangChain or a Keyv';

@@ -35,6 +35,8 @@ export interface BusListener {
 export interface Bus {
   /** The last invalidation that this process knows of; `undefined` until it has heard of any place. */
   readonly position: Position | undefined;
+  /** Whether it has read the order of invalidations since its connection was last lost. */
+  readonly isCurrent: boolean;
   /** Begins to listen. Never throws. Who begins without `since` hears the latest invalidations first. @param since where an earlier life of this process stood */
   start(listener: BusListener, since?: Position): void;
   /** Tells everybody, now or, in an outage, as soon as it is over. Resolves when the invalidation is in the order; waits at most `timeoutMs`. */

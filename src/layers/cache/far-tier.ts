@@ -14,6 +14,8 @@ export interface FarTierOptions {
   readonly clock: Clock;
   /** A read that takes longer is a miss, milliseconds. */
   readonly timeoutMs: number;
+  /** Whether entries can be sealed now so that they are worth something; waited for, but not for ever. */
+  readonly isReady?: () => boolean;
   /** Takes in work that should end before the process does. */
   waitUntil(work: Promise<unknown>): void;
   /** Hears of every failure. */
@@ -26,6 +28,7 @@ const WRITE_TIMEOUT_MS = 1_000;
 const ERASE_TIMEOUT_MS = 60_000;
 const UPKEEP_TIMEOUT_MS = 5_000;
 const OPENING_MS = 2_000;
+const UNREADY_MS = 10_000;
 const BATCH = 64;
 
 /** A store as the cache uses it: nothing throws, every wait has a deadline, and what cannot be written now is written later. */
@@ -43,6 +46,7 @@ export class FarTier {
   /** Until the first answer has come. */
   #opening = true;
   readonly #openedAt: number;
+  #unreadySince: number | undefined;
 
   constructor(options: FarTierOptions) {
     this.#openedAt = options.clock.elapsed();
@@ -174,6 +178,7 @@ export class FarTier {
   }
 
   async #deliverWrites(): Promise<boolean> {
+    if (!this.#isReady()) return false;
     const batch = this.#backlog.take(BATCH);
     const delivered = await Promise.all(batch.map(([key, write]) => this.#deliver(key, write)));
     const failed = batch.filter((_, at) => !delivered[at]);
@@ -181,6 +186,15 @@ export class FarTier {
     if (failed.length === 0) this.#writes.succeeded();
     else this.#writes.failed();
     return failed.length === 0;
+  }
+
+  #isReady(): boolean {
+    if (this.#options.isReady?.() ?? true) {
+      this.#unreadySince = undefined;
+      return true;
+    }
+    this.#unreadySince ??= this.#options.clock.elapsed();
+    return this.#options.clock.elapsed() - this.#unreadySince > UNREADY_MS;
   }
 
   async #deliver(key: string, write: PendingWrite): Promise<boolean> {

@@ -189,6 +189,7 @@ export class Tiers {
   }
 
   async close(): Promise<void> {
+    await this.flush();
     await this.#options.bus?.close();
     await Promise.all(this.far.map((tier) => tier.close()));
     this.memory?.clear();

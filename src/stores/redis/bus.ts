@@ -44,6 +44,7 @@ class RedisBus implements Bus {
   #heartbeat: NodeJS.Timeout | undefined;
   #catchingUp: Promise<void> | undefined;
   #isBehind = false;
+  #isCurrent = false;
   #isBeating = false;
   #closed = false;
 
@@ -54,12 +55,16 @@ class RedisBus implements Bus {
     this.#patienceMs = Math.max(1000, 2 * heartbeatMs);
     this.#channel = redis.channel("bus");
     this.#keys = [`${redis.prefix}{bus}:epoch`, `${redis.prefix}{bus}:log`];
-    this.#link = redis.subscriber({ up: (client) => void this.#greet(client) });
+    this.#link = redis.subscriber({ up: (client) => void this.#greet(client), down: () => (this.#isCurrent = false) });
     this.#outbox = new Outbox((records) => this.#append(records));
   }
 
   get position(): Position | undefined {
     return this.#position;
+  }
+
+  get isCurrent(): boolean {
+    return this.#isCurrent;
   }
 
   start(listener: BusListener, since?: Position): void {
@@ -70,7 +75,8 @@ class RedisBus implements Bus {
   }
 
   async publish(invalidation: Invalidation, timeoutMs: number): Promise<void> {
-    const delivered = this.#outbox.put(invalidation);
+    // Whoever goes on after this stores its answers as one who knows of the invalidation.
+    const delivered = this.#outbox.put(invalidation).then(() => this.#catchUp());
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
     await Promise.race([delivered, late]);
@@ -161,6 +167,7 @@ class RedisBus implements Bus {
       this.#follow(page);
       if (page.entries.length === LOG_PAGE) this.#isBehind = true;
     }
+    this.#isCurrent = true;
   }
 
   #follow({ end, entries }: LogPage): void {

@@ -36,6 +36,10 @@ export class SimulatedBus implements Bus {
     log.join(this);
   }
 
+  get isCurrent(): boolean {
+    return this.#connected;
+  }
+
   /** Whether nothing waits to be told, and all that was told was heard. */
   get isUpToDate(): boolean {
     return this.#outbox.length === 0 && this.position?.seq === this.#log.invalidations.length;
