@@ -13,6 +13,8 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // Most of the time a test waits for a server or a clock.
+    maxWorkers: 3,
     testTimeout: 20_000,
     coverage: {
       provider: "v8",
