@@ -2,7 +2,7 @@ import type { Clock } from "./core/clock.ts";
 import { OptionError, type StoreError } from "./core/errors.ts";
 import type { TierName } from "./core/facts.ts";
 import type { OpenTiers } from "./layers/cache/cache.ts";
-import { FarTier } from "./layers/cache/far-tier.ts";
+import { FarTier, type FarTierOptions } from "./layers/cache/far-tier.ts";
 import type { ResolvedCache } from "./layers/cache/options.ts";
 import { keyValueStore, type BaseStoreLike, type KeyvLike } from "./stores/key-value.ts";
 import { memcachedStore } from "./stores/memcached.ts";
@@ -24,14 +24,18 @@ export interface TiersHost {
 /** The tiers that the options name. Nothing is connected before it is used. @throws OptionError */
 export function openTiers({ memory, redis, persistent, persistentTimeoutMs }: ResolvedCache, { clock, waitUntil, failed }: TiersHost): OpenTiers & { readonly redis: RedisConnection | undefined } {
   const far: FarTier[] = [];
-  const add = (name: TierName, store: Store, timeoutMs: number, isReady?: () => boolean): void => {
-    far.push(new FarTier({ name, store, clock, timeoutMs, waitUntil, failed: (error) => failed(name, error), ...(isReady ? { isReady } : {}) }));
+  const add = (tier: Pick<FarTierOptions, "name" | "store" | "timeoutMs" | "owns" | "isReady">): void => {
+    far.push(new FarTier({ ...tier, clock, waitUntil, failed: (error) => failed(tier.name, error) }));
   };
   const connection = redis && new RedisConnection(redis.source, "cache.redis");
   const bus = connection && redisBus(connection);
   // After an outage the bus finds out whether the order of invalidations is still the same one.
-  if (redis && connection) add("redis", redisStore(connection), redis.timeoutMs, () => bus?.position === undefined || bus.isCurrent);
-  if (persistent !== undefined) add("persistent", persistentStore(persistent), persistentTimeoutMs);
+  const isReady = (): boolean => bus?.position === undefined || bus.isCurrent;
+  if (redis && connection) add({ name: "redis", store: redisStore(connection), timeoutMs: redis.timeoutMs, isReady });
+  if (persistent !== undefined) {
+    const store = persistentStore(persistent);
+    add({ name: "persistent", store, timeoutMs: persistentTimeoutMs, owns: store !== persistent });
+  }
   return { memory: memory && memoryStore(memory), far, bus, redis: connection };
 }
 

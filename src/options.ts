@@ -1,4 +1,5 @@
 import { ignore } from "./core/abort.ts";
+import { warnOnce } from "./core/callback.ts";
 import { OptionError } from "./core/errors.ts";
 import { resolveWith } from "./core/options.ts";
 import { resolveCache, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
@@ -28,7 +29,7 @@ export interface PerfOptions {
   };
   /** USD per million tokens, by model name; gives calls their cost. */
   pricing?: Record<string, Price>;
-  /** Takes in work that goes on after the answer (refreshes, writes), where the host may stop the process then: serverless platforms have such a function. */
+  /** Takes in work that goes on after the answer (refreshes, writes), where the host may stop the process then: serverless platforms have such a function. The work goes on whether it takes it in or throws. */
   waitUntil?(work: Promise<unknown>): void;
 }
 
@@ -53,10 +54,24 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
     trace: read.layer("trace", resolveTrace),
     idleConsumerMs: read.group("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
     pricing: resolvePricing(read.raw("pricing")),
-    waitUntil: read.function<NonNullable<PerfOptions["waitUntil"]>>("waitUntil") ?? ignore,
+    waitUntil: unfailing(read.function<NonNullable<PerfOptions["waitUntil"]>>("waitUntil") ?? ignore),
   }));
   if (resolved.coalesce?.scope === "cluster" && !resolved.cache?.redis) {
     throw new OptionError("coalesce.scope", '"process", as long as no `cache.redis` is there for the processes to meet in', "cluster");
   }
   return resolved;
+}
+
+/** Hosts refuse work that begins outside a request: that is no reason to fail a call. */
+function unfailing(waitUntil: (work: Promise<unknown>) => unknown): ResolvedOptions["waitUntil"] {
+  const warn = warnOnce();
+  const failed = (error: unknown): void => warn("waitUntil failed, and the work goes on without it", error);
+  return (work) => {
+    try {
+      const taken = waitUntil(work);
+      if (taken instanceof Promise) taken.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
 }

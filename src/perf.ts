@@ -15,8 +15,10 @@ import type { WrappingPerf } from "./langchain/proxy.ts";
 import { inScope, outerControl, rootScope, type RunConfig } from "./langchain/scope.ts";
 import { PerfCache } from "./layers/cache/admin.ts";
 import { Cache } from "./layers/cache/cache.ts";
-import { keySpace } from "./layers/cache/coverage.ts";
-import type { CacheOptions, ResolvedCache } from "./layers/cache/options.ts";
+import { callConcern, type CallConcern } from "./layers/cache/concern.ts";
+import { keySpace, tenantBy } from "./layers/cache/coverage.ts";
+import { Lifetimes } from "./layers/cache/lifetimes.ts";
+import type { ResolvedCache } from "./layers/cache/options.ts";
 import { createSealer, type Sealer } from "./layers/cache/seal.ts";
 import { frameSealer } from "./layers/cache/seal-frames.ts";
 import { ClusterCoalesce } from "./layers/coalesce-cluster/layer.ts";
@@ -78,12 +80,11 @@ export interface Perf extends AsyncDisposable {
 interface OpenCache {
   readonly layers: Cache;
   readonly cluster: ClusterCoalesce | undefined;
+  readonly concern: CallConcern;
   close(): Promise<void>;
 }
 
 const MARK = Symbol.for("langchain-perf/perf@1");
-/** How long newcomers can resume an answer that another process has just finished. */
-const RESUMABLE_MS = 30_000;
 
 class LangChainPerf implements Perf, WrappingPerf {
   readonly [MARK] = true;
@@ -94,12 +95,13 @@ class LangChainPerf implements Perf, WrappingPerf {
   readonly clock: Clock;
   readonly tracer: RunTracer;
   readonly #options: ResolvedOptions;
+  readonly #tenantOf: ReturnType<typeof tenantBy>;
   readonly #window: StatsWindow;
   readonly #cache: OpenCache | undefined;
   readonly #listeners: Listeners = { call: new Set(), "store-error": new Set() };
   readonly #warned = new Set<TierName>();
   readonly #forget = (keys: readonly string[]): void => {
-    this.#cache?.cluster?.retire();
+    this.#cache?.cluster?.retire(({ key }) => key !== undefined && keys.includes(key));
     this.#cache?.layers.tiers.forget(keys);
   };
   closed = false;
@@ -108,6 +110,7 @@ class LangChainPerf implements Perf, WrappingPerf {
     this.name = options.name;
     this.clock = clock;
     this.#options = options;
+    this.#tenantOf = tenantBy(options.cache);
     this.#window = new StatsWindow(clock);
     this.tracer = runTracer(options.trace);
     this.#cache = options.cache && this.#openCache(options.cache);
@@ -140,21 +143,10 @@ class LangChainPerf implements Perf, WrappingPerf {
   controlFor(config: RunConfig | undefined, outer: CallControl): CallControl {
     const wishes = config?.configurable?.perf;
     const control = wishes === undefined ? outer : resolveControl(wishes, outer);
-    const tenantOf = this.#options.cache?.tenant;
-    if (!tenantOf || (control.tenant !== undefined && !control.tenantDerived)) return control;
+    if (!this.#tenantOf || (control.tenant !== undefined && !control.tenantDerived)) return control;
     const { tenant: outerTenant, tenantDerived: _derived, ...wished } = control;
-    const tenant = this.#tenantOf(tenantOf, wished, config) ?? outerTenant;
+    const tenant = this.#tenantOf(wished, config ?? {}) ?? outerTenant;
     return tenant === outerTenant ? control : { ...control, tenant, tenantDerived: true };
-  }
-
-  /** A tenant function that fails yields no tenant, and so no shared entry. */
-  #tenantOf(tenantOf: NonNullable<CacheOptions["tenant"]>, control: CallControl, config: RunConfig | undefined): string | undefined {
-    try {
-      return tenantOf(control, config ?? {});
-    } catch (error) {
-      warn("cache.tenant failed, and the call goes past the cache", error);
-      return undefined;
-    }
   }
 
   get forget(): ((keys: readonly string[]) => void) | undefined {
@@ -204,19 +196,21 @@ class LangChainPerf implements Perf, WrappingPerf {
       await layers.close();
       open.redis?.close();
     };
-    return { layers, cluster, close };
+    return { layers, cluster, concern: callConcern(options, sealer), close };
   }
 
-  #clusterLayer({ namespace, redis, kinds, ttlMs }: ResolvedCache, open: ReturnType<typeof openTiers>, sealer: Sealer): ClusterCoalesce | undefined {
-    if (!redis || !open.redis || !open.bus) return undefined;
+  #clusterLayer(options: ResolvedCache, open: ReturnType<typeof openTiers>, sealer: Sealer): ClusterCoalesce | undefined {
+    if (!options.redis || !open.redis || !open.bus) return undefined;
+    // The worst luck and no demand: no entry's time is shorter.
+    const least = new Lifetimes(options, { hits: () => 0, hitRate: () => 0 }, () => 1);
     return new ClusterCoalesce({
       leases: redisLeases(open.redis, open.bus),
-      sealer: frameSealer(sealer, namespace),
+      sealer: frameSealer(sealer, options.namespace),
       clock: this.clock,
-      timeoutMs: redis.timeoutMs,
+      timeoutMs: options.redis.timeoutMs,
       // A whole answer is resumed where the cache could have given it, and no longer than that.
-      resumableMs: ({ control, facts, kind }) =>
-        control.cache === "use" && facts.cache?.status === "miss" ? Math.min(RESUMABLE_MS, control.ttlMs ?? kinds[kind.name]?.ttlMs ?? ttlMs) : 0,
+      freshMs: ({ control, facts, kind }) =>
+        control.cache === "use" && facts.cache?.status === "miss" ? least.of(kind.name, facts.cache.key ?? "", control).freshMs : 0,
       waitUntil: this.#options.waitUntil,
       failed: (error) => this.#storeFailed("redis", error instanceof StoreError ? error : new StoreError("redis", "lease", error)),
     });
@@ -273,9 +267,10 @@ function layersOf(options: ResolvedOptions, cache: OpenCache | undefined, tracer
 function coalesceLayer(cache: OpenCache | undefined): Layer {
   const coalesce = new Coalesce();
   if (cache) {
-    cache.layers.tiers.invalidations.onAdd = () => {
-      coalesce.retire();
-      cache.cluster?.retire();
+    cache.layers.tiers.invalidations.onAdd = (invalidation = { all: true }) => {
+      const isConcerned = cache.concern(invalidation);
+      coalesce.retire(isConcerned);
+      cache.cluster?.retire(isConcerned);
     };
   }
   return coalesce;

@@ -22,6 +22,7 @@ export function tiersOf({ memory, far }: { memory?: MemoryStore; far?: Store }):
     clock: systemClock,
     namespace: "default",
     maxEntryBytes: 2 ** 22,
+    forgotten: () => {},
     kindOf: kindNamed,
   });
 }

@@ -18,10 +18,12 @@ export interface CallControl {
   readonly tenant?: string;
   /** Set where `tenant` is the answer of the cache's `tenant` option and not a wish: a call below with a config of its own is asked about anew. @internal */
   readonly tenantDerived?: boolean;
+  /** Set where another runnable answers if this call fails: it need not wait for a provider that asked for patience. @internal */
+  readonly hasSubstitute?: boolean;
 }
 
 /** What a user writes as `configurable.perf`. */
-export type CallWishes = Partial<Omit<CallControl, "tenantDerived">>;
+export type CallWishes = Partial<Omit<CallControl, "tenantDerived" | "hasSubstitute">>;
 
 export const NO_WISHES: CallControl = Object.freeze({ cache: "use" });
 
@@ -35,6 +37,7 @@ export function resolveControl(wishes: unknown, outer: CallControl = NO_WISHES):
       tags: read.strings("tags") ?? outer.tags,
       tenant: tenant ?? outer.tenant,
       tenantDerived: tenant === undefined && outer.tenantDerived,
+      hasSubstitute: outer.hasSubstitute,
     };
   });
 }

@@ -50,13 +50,17 @@ export class DeadlineError extends PerfError {
   }
 }
 
-/** A stream that was followed broke off after some of its parts had been given: neither can they be taken back, nor continued with another answer. */
+/**
+ * With `coalesce: { scope: "cluster" }`: a stream that came from another process broke off, because that process, its own call or Redis failed, after some of its
+ * parts had been given: neither can they be taken back, nor continued with another answer. Who has no parts yet, and every `invoke`, asks upstream instead, and
+ * the process that leads goes on for its own callers. Asked again, the stream begins anew.
+ */
 export class StreamInterruptedError extends PerfError {
   /** Parts that the caller had already. */
   readonly partsDelivered: number;
 
   constructor(partsDelivered: number) {
-    super("PERF_STREAM_INTERRUPTED", `The process that this stream came from is gone, after ${partsDelivered} part${partsDelivered === 1 ? "" : "s"}.`, { retryable: true });
+    super("PERF_STREAM_INTERRUPTED", `What this stream came from, another process or the way to it, is gone, after ${partsDelivered} part${partsDelivered === 1 ? "" : "s"}.`, { retryable: true });
     this.partsDelivered = partsDelivered;
   }
 }

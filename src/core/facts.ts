@@ -19,7 +19,7 @@ export interface CacheFacts {
   tier?: TierName;
   /** Tiers that failed or did not answer in time. */
   failedTiers?: TierName[];
-  /** Age of the entry that answered, milliseconds. */
+  /** Age of what answered, milliseconds: of an entry or, with `miss`, of an answer that another process had just finished. */
   ageMs?: number;
   /** The entry's key; give it to `perf.cache.explain`. */
   key?: string;

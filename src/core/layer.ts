@@ -67,8 +67,8 @@ export interface Call<In = unknown, Part = unknown> {
 
 /** What the user said about the identity of calls of a kind. */
 export interface OwnIdentity {
-  /** Stands for an object that cannot show what its answers depend on; without one it counts by itself. */
-  readonly id?: string;
+  /** Stands for an object that cannot show what its answers depend on; without one it counts by itself. A function names each object. */
+  readonly id?: string | ((object: object) => string | undefined);
   /** Stands for the question itself. */
   readonly key?: string;
 }
@@ -101,6 +101,8 @@ export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   /** A function that makes fresh parts of an answer's snapshots: new ids, usage marked as not spent again. One per receiver. */
   reissuer(mode: Mode, input: In): (packed: Packed) => Part;
   completeness(answer: Answer<Packed>, input: In): Completeness;
+  /** Whether snapshots of this part share nothing with it. Absent = always. */
+  copiable?(part: Part): boolean;
   /** Bytes that the answer takes in memory, estimated. */
   sizeOf(answer: Answer<Packed>): number;
   /** The tokens of an answer, of the parts themselves or their snapshots. */

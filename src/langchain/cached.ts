@@ -1,3 +1,4 @@
+import { atOnce } from "../core/callback.ts";
 import { OptionError } from "../core/errors.ts";
 import { resolveWith } from "../core/options.ts";
 import { install } from "./install.ts";
@@ -14,7 +15,7 @@ export interface CachedOptions<A extends unknown[], R> {
   ttlMs?: number;
   /** Tags of the results, for `perf.cache.invalidate({ tags })`; also by what a result is, e.g. the ids of the documents in it. */
   tags?: string[] | ((result: Given<R>, ...args: Given<A>) => string[]);
-  /** What a result depends on. @default all arguments */
+  /** What a result depends on, told at once; `undefined` = this call shares nothing. @default all arguments */
   key?(...args: Given<A>): unknown;
 }
 
@@ -45,7 +46,7 @@ export function cachedFunction<A extends unknown[], R>(perf: PerfRuntime, name: 
     return scope.perf.engine.invoke<unknown, R>({
       kind: functionKind as never,
       // Asked for where it may fail: a call without a key goes past the cache.
-      input: key ? { name, get asked() { return key(...args); } } : { name, asked: args },
+      input: key ? { name, get asked() { return atOnce(key(...args)); } } : { name, asked: args },
       name,
       origin: work,
       backend: {

@@ -1,4 +1,6 @@
+import { atOnce } from "../core/callback.ts";
 import { canonical, digest, instanceId, type Rename } from "../core/key.ts";
+import type { OwnIdentity } from "../core/layer.ts";
 import { ID_KEYS, ID_MAPS, isEmpty, TOOL_BLOCKS } from "./messages.ts";
 
 /** As much of a message as a provider may see. */
@@ -115,17 +117,17 @@ const SETTINGS = /(?:options|kwargs|params|config|settings|body|headers)$/i;
 
 /**
  * What an object that shows its parameters in no other way depends on: its plain fields and its settings, hashed. One that holds
- * objects of which we cannot tell what they are for counts by itself as well.
+ * objects of which we cannot tell what they are for counts by itself, or by the user's id, as well.
  */
-export function fieldsText(object: object): string {
+export function fieldsText(object: object, stableId: OwnIdentity["id"]): string {
   const shown: Record<string, unknown> = {};
-  let opaque = "";
+  let isOpaque = stableId !== undefined;
   for (const [name, value] of Object.entries(object)) {
     if (CONNECTION.has(name) || CREDENTIAL.test(name)) continue;
     if (typeof value !== "object" || value === null || SETTINGS.test(name)) shown[name] = value;
-    else opaque = ` ${opaqueIdentity(object, undefined)}`;
+    else isOpaque = true;
   }
-  return hidden(shown) + opaque;
+  return isOpaque ? `${hidden(shown)} ${opaqueIdentity(object, stableId)}` : hidden(shown);
 }
 
 /** The class's name, which tells two providers with equal parameters apart. */
@@ -134,6 +136,7 @@ export function className(object: object): string {
 }
 
 /** For an object that shows nothing of what its answers depend on: itself, or the stable id that the user gave. */
-export function opaqueIdentity(object: object, stableId: string | undefined): string {
-  return stableId === undefined ? `instance ${instanceId(object)}` : `id ${stableId}`;
+export function opaqueIdentity(object: object, stableId: OwnIdentity["id"]): string {
+  const id = typeof stableId === "function" ? atOnce(stableId(object)) : stableId;
+  return typeof id === "string" && id !== "" ? `id ${id}` : `instance ${instanceId(object)}`;
 }

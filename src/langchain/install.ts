@@ -2,7 +2,7 @@ import Module from "node:module";
 import { BaseChatModel } from "@langchain/core/language_models/chat_models";
 import { BaseLLM } from "@langchain/core/language_models/llms";
 import { BaseRetriever } from "@langchain/core/retrievers";
-import { RunnableBinding, RunnableLambda, RunnableRetry } from "@langchain/core/runnables";
+import { RunnableBinding, RunnableLambda, RunnableRetry, RunnableWithFallbacks } from "@langchain/core/runnables";
 import { StructuredTool } from "@langchain/core/tools";
 import { AsyncCaller } from "@langchain/core/utils/async_caller";
 import { IterableReadableStream } from "@langchain/core/utils/stream";
@@ -20,7 +20,7 @@ export function install(): void {
   readSwitch();
   if (!installed) {
     installed = true;
-    patchCore({ BaseChatModel, BaseLLM, BaseRetriever, RunnableBinding, RunnableLambda, RunnableRetry, StructuredTool, AsyncCaller, IterableReadableStream, VectorStore });
+    patchCore({ BaseChatModel, BaseLLM, BaseRetriever, RunnableBinding, RunnableLambda, RunnableRetry, RunnableWithFallbacks, StructuredTool, AsyncCaller, IterableReadableStream, VectorStore });
   }
   const { _cache: cache = {} } = Module as unknown as { _cache?: Record<string, { exports?: Record<string, unknown> }> };
   const files = Object.keys(cache);
@@ -31,7 +31,7 @@ export function install(): void {
   }
 }
 
-const CORE_CLASSES = ["BaseChatModel", "BaseLLM", "BaseRetriever", "VectorStore", "StructuredTool", "RunnableLambda", "RunnableRetry", "RunnableBinding"];
+const CORE_CLASSES = ["BaseChatModel", "BaseLLM", "BaseRetriever", "VectorStore", "StructuredTool", "RunnableLambda", "RunnableRetry", "RunnableBinding", "RunnableWithFallbacks"];
 const MAX_OBJECTS = 2_000;
 
 /** Sees to everything that can be reached from `root`: its classes, and the copies of core that they come from. */

@@ -51,17 +51,38 @@ export function deepCopy<T>(value: T, ids?: FreshIds): T {
   if (isDocument(value)) return Object.assign(Object.create(prototype as object) as object, copyFields(value as unknown as Record<string, unknown>, ids)) as T;
   // A Buffer's own slice would share its bytes.
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Uint8Array.prototype.slice.call(value) as T;
-  if (value instanceof Date || value instanceof Map || value instanceof Set || value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return cloned(value) as T;
-  return value;
+  if (prototype === Map.prototype) return new Map(deepCopy([...(value as unknown as Map<unknown, unknown>)])) as T;
+  if (prototype === Set.prototype) return new Set(deepCopy([...(value as unknown as Set<unknown>)])) as T;
+  if (prototype === URL.prototype) return new URL(String(value)) as T;
+  return isCloned(value, prototype) ? structuredClone(value) : value;
 }
 
-/** What holds something that cannot be cloned is kept as it is. */
-function cloned(value: object): object {
+const ERRORS: ReadonlySet<unknown> = new Set([Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError].map((each) => each.prototype));
+
+/** What the runtime copies without loss: an error only as long as it has neither a class nor fields of its own. */
+function isCloned(value: object, prototype: unknown): boolean {
+  if (ERRORS.has(prototype)) return Object.keys(value).length === 0 && !Object.hasOwn(value, "cause");
+  return prototype === Date.prototype || prototype === ArrayBuffer.prototype || prototype === RegExp.prototype || value instanceof DataView;
+}
+
+/** Whether a deep copy shares nothing with the value: no function is in it, and no object of a class that we cannot copy. What goes in circles has no copy. */
+export function isCopiable(value: unknown): boolean {
   try {
-    return structuredClone(value);
+    return holdsData(value);
   } catch {
-    return value;
+    return false;
   }
+}
+
+function holdsData(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return typeof value !== "function";
+  if (Array.isArray(value)) return value.every(holdsData);
+  if (ArrayBuffer.isView(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Map.prototype || prototype === Set.prototype) return [...(value as Iterable<unknown>)].every(holdsData);
+  if (prototype === URL.prototype || isCloned(value, prototype)) return true;
+  const isPlain = (prototype === Object.prototype || prototype === null) && Object.getOwnPropertySymbols(value).length === 0;
+  return (isPlain || isMessage(value) || isDocument(value)) && Object.values(value).every(holdsData);
 }
 
 function isDocument(value: object): value is { pageContent: string; metadata: object } {

@@ -137,6 +137,7 @@ export function patchCore(exports: Readonly<Record<string, unknown>>): void {
   }
   patchLambda(prototypeOf(exports.RunnableLambda));
   patchRetry(prototypeOf(exports.RunnableRetry), prototypeOf(exports.RunnableBinding));
+  patchFallbacks(prototypeOf(exports.RunnableWithFallbacks));
   if (typeof exports.IterableReadableStream === "function") patchOnce(exports.IterableReadableStream, "fromAsyncGenerator", scopedStreams);
   const caller = prototypeOf(exports.AsyncCaller);
   if (caller) patchOnce(caller, "callWithRetries", bindQueued);
@@ -186,6 +187,34 @@ function patchRetry(retry: object | undefined, binding: object | undefined): voi
       return inScope(again, () => original.apply(this, args));
     });
   }
+}
+
+interface Runnable {
+  invoke: Method;
+  stream: Method;
+  batch: Method;
+}
+
+/** All but the last of a fallback's runnables have a substitute: their calls need not wait. */
+function patchFallbacks(fallbacks: object | undefined): void {
+  if (!fallbacks) return;
+  patchOnce(fallbacks, "runnables", (original) => function* () {
+    const runnables = [...(original.call(this) as Iterable<Runnable>)];
+    const last = runnables.pop();
+    for (const runnable of runnables) yield currentScope() ? substitutable(runnable) : runnable;
+    yield last;
+  });
+}
+
+function substitutable(runnable: Runnable): Runnable {
+  const hurried = (method: keyof Runnable): Method => (input, config, ...rest) => {
+    const scope = currentScope();
+    if (!scope) return runnable[method](input, config, ...rest);
+    const inner = changedScope(scope, { control: { ...scope.control, hasSubstitute: true } });
+    const carried = Array.isArray(config) ? config.map((one: RunConfig) => recarried(one, inner)) : recarried(config as RunConfig, inner);
+    return inScope(inner, () => runnable[method](input, carried, ...rest));
+  };
+  return { invoke: hurried("invoke"), stream: hurried("stream"), batch: hurried("batch") };
 }
 
 /** A queue runs its jobs in the context of whoever set it going: a queued job keeps its own. */

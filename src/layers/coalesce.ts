@@ -4,8 +4,8 @@ import { fromNext, orItself } from "../core/parts.ts";
 
 /** One reader of a flight, and where it stands. */
 interface Reader {
+  readonly call: Call;
   readonly parts: readonly unknown[];
-  readonly signal: AbortSignal | undefined;
   readonly onAbort: () => void;
   at: number;
   /** Kept beside the signal: asking an AbortSignal takes as long as all else that is done for a part. */
@@ -13,6 +13,9 @@ interface Reader {
   /** Set while the reader waits for a part. */
   waiting: { resolve(result: IteratorResult<unknown>): void; reject(error: unknown): void } | undefined;
 }
+
+/** Stands for a part that can be the leader's alone. */
+const UNCOPIABLE = Symbol("uncopiable");
 
 /** An upstream call that is under way, and everything that it gave so far. */
 class Flight {
@@ -40,7 +43,10 @@ class Flight {
     const { kind, mode } = this.leader;
     // What a layer below found in a store, or heard from another process, are snapshots already.
     const packed = orItself(kind.packer(mode));
-    const pack = (part: unknown): unknown => (this.leader.served || this.leader.facts.coalesced === "follower" ? part : packed(part));
+    const pack = (part: unknown): unknown => {
+      if (this.leader.served || this.leader.facts.coalesced === "follower") return part;
+      return kind.copiable?.(part) === false ? UNCOPIABLE : packed(part);
+    };
     const failed = (error: unknown): void => this.#land({ error });
     const hear = (result: IteratorResult<unknown>): void => {
       if (result.done) return this.#land({});
@@ -70,24 +76,31 @@ class Flight {
     this.#feedAll();
   }
 
+  /** Whether an invalidation may concern the answer, by any of the calls that share it. */
+  isConcerned(by: (call: Call, hasUnknownTags?: boolean) => boolean): boolean {
+    const isElsewheres = this.leader.facts.leaderId !== undefined;
+    return by(this.leader, isElsewheres) || this.#readers.values().some(({ call }) => by(call));
+  }
+
   /** The originals, for the call that pays. */
-  lead(signal: AbortSignal | undefined): AsyncIterable<unknown> {
-    return this.#read(this.#originals, signal);
+  lead(): AsyncIterable<unknown> {
+    return this.#read(this.#originals, this.leader);
   }
 
   /** Snapshots of every part from the first on, for a call that shares. */
-  follow(signal: AbortSignal | undefined): AsyncIterable<unknown> {
+  follow(call: Call): AsyncIterable<unknown> {
     this.#followed = true;
-    return this.#read(this.kept, signal);
+    return this.#read(this.kept, call);
   }
 
   /** Each reader at its own pace; the last one to leave aborts the upstream call. */
-  #read(parts: readonly unknown[], signal: AbortSignal | undefined): AsyncIterable<unknown> {
+  #read(parts: readonly unknown[], call: Call): AsyncIterable<unknown> {
+    const { signal } = call;
     const onAbort = (): void => {
       reader.aborted = true;
       this.#feed(reader);
     };
-    const reader: Reader = { parts, signal, at: 0, aborted: signal?.aborted === true, waiting: undefined, onAbort };
+    const reader: Reader = { call, parts, at: 0, aborted: signal?.aborted === true, waiting: undefined, onAbort };
     signal?.addEventListener("abort", reader.onAbort, { once: true });
     this.#readers.add(reader);
     return fromNext(
@@ -102,7 +115,7 @@ class Flight {
 
   /** Gives a waiting reader what there is for it: a part, the end, or its own abort. */
   #feed(reader: Reader): void {
-    const { waiting, signal, parts, aborted } = reader;
+    const { waiting, parts, aborted } = reader;
     if (!waiting) return;
     if (!aborted && reader.at < parts.length) {
       reader.waiting = undefined;
@@ -110,11 +123,13 @@ class Flight {
       // Read once, and then the reader's alone: a stream's parts should not grow old together.
       if (parts === this.#originals) this.#originals[reader.at] = undefined;
       reader.at += 1;
-      waiting.resolve({ done: false, value });
+      if (value !== UNCOPIABLE) return waiting.resolve({ done: false, value });
+      this.#leave(reader);
+      waiting.reject(UNCOPIABLE);
     } else if (aborted || this.#end) {
       reader.waiting = undefined;
       this.#leave(reader);
-      if (aborted) waiting.reject(signal?.reason);
+      if (aborted) waiting.reject(reader.call.signal?.reason);
       else if (this.#end && "error" in this.#end) waiting.reject(this.#end.error);
       else waiting.resolve({ done: true, value: undefined });
     }
@@ -125,7 +140,7 @@ class Flight {
   }
 
   #leave(reader: Reader): void {
-    const { signal, onAbort } = reader;
+    const { call: { signal }, onAbort } = reader;
     if (!this.#readers.delete(reader)) return;
     signal?.removeEventListener("abort", onAbort);
     if (this.#readers.size > 0 || this.#end) return;
@@ -147,9 +162,9 @@ export class Coalesce implements Layer {
     return this.#flights.size;
   }
 
-  /** Lets nobody join the calls that are under way now: what they bring is out of date. */
-  retire(): void {
-    this.#flights.clear();
+  /** Lets nobody join the calls under way that an invalidation may concern: what they bring is out of date. */
+  retire(isConcerned: (call: Call, hasUnknownTags?: boolean) => boolean): void {
+    for (const [key, flight] of this.#flights) if (flight.isConcerned(isConcerned)) this.#flights.delete(key);
   }
 
   handle(call: Call, next: Next): AsyncIterable<unknown> {
@@ -157,7 +172,7 @@ export class Coalesce implements Layer {
     if (key === undefined) return next(call);
     const flight = this.#flights.get(key);
     if (!flight) return this.#lead(call, key, next);
-    return call.origin === flight.leader.origin ? follow(call, flight) : followOther(call, flight, next);
+    return call.origin === flight.leader.origin && !call.kind.copiable ? follow(call, flight) : followOrAsk(call, flight, next);
   }
 
   #lead(call: Call, key: string, next: Next): AsyncIterable<unknown> {
@@ -167,7 +182,7 @@ export class Coalesce implements Layer {
     this.#flights.set(key, flight);
     call.facts.coalesced = "leader";
     if (call.mode !== "invoke") call.snapshots = flight.kept;
-    const parts = flight.lead(call.signal);
+    const parts = flight.lead();
     flight.fly(next);
     return parts;
   }
@@ -185,12 +200,15 @@ function follow(call: Call, flight: Flight): AsyncIterable<unknown> {
   call.facts.leaderId = flight.leader.facts.id;
   call.leader = flight.leader;
   call.backend.elsewhere?.();
-  const parts = flight.follow(call.signal);
+  const parts = flight.follow(call);
   return flight.leader.mode === call.mode ? parts : converted(call, flight, parts);
 }
 
-/** Another object of the same class may have another key, timeout or patience: its failure is not this call's. */
-async function* followOther(call: Call, flight: Flight, next: Next): AsyncGenerator<unknown> {
+/**
+ * Another object of the same class may have another key, timeout or patience: its failure is not this call's. And what cannot be
+ * copied everybody has to ask for.
+ */
+async function* followOrAsk(call: Call, flight: Flight, next: Next): AsyncGenerator<unknown> {
   let shared = false;
   try {
     for await (const part of follow(call, flight)) {
@@ -198,7 +216,8 @@ async function* followOther(call: Call, flight: Flight, next: Next): AsyncGenera
       yield part;
     }
   } catch (error) {
-    if (shared || call.signal?.aborted) throw error;
+    const isOwn = call.origin === flight.leader.origin && error !== UNCOPIABLE;
+    if (shared || isOwn || call.signal?.aborted) throw error;
     call.facts.coalesced = undefined;
     call.facts.leaderId = undefined;
     call.leader = undefined;

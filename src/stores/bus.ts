@@ -23,12 +23,15 @@ export interface Position {
 
 export interface BusListener {
   /**
-   * An invalidation, of this process or another, in order and without gaps.
+   * An invalidation, of this process or another, in order and without gaps. One of another process that could not get a place is told at once as if it had the
+   * next one, and again when it has its place.
    * @param ageMs how long ago it got its place: one that is told late may be older than what this process has asked for
    */
   invalidated(invalidation: Invalidation, position: Position, ageMs: number): void;
   /** Invalidations may have been missed that nobody can tell any more: whatever was kept until now may be invalid. What is still known follows. */
   lost(position: Position): void;
+  /** What carries the invalidations refuses to: others may hear late of what this process invalidates, or it of theirs. Told once until it works again. */
+  failed?(error: Error): void;
 }
 
 /** Carries invalidations between processes. It recovers by itself: what was missed while it was cut is told, or that it was lost. */

@@ -10,7 +10,11 @@ export type { BaseStoreLike, KeyvLike } from "./key-value-items.ts";
 export interface KeyValueStoreOptions {
   /** Begins the name of every item, so that others' items in the same store stay as they are; no line breaks. @default "langchain-perf." */
   keyPrefix?: string;
-  /** Whether processes on other machines see the same entries; `false` for a store in memory or in a local file. @default true */
+  /**
+   * Whether processes on other machines see the same entries. Then what another process invalidates is left to that process; else this one erases it here
+   * too, which in a shared store only costs time.
+   * @default false
+   */
   shared?: boolean;
 }
 
@@ -30,7 +34,7 @@ export function keyValueStore(client: BaseStoreLike | KeyvLike, options: KeyValu
   const resolved = resolveWith("keyValueStore", options, (read): ScannedStoreOptions => ({
     name: isBaseStore(client) ? "base-store" : "keyv",
     keyPrefix: read.string("keyPrefix", "langchain-perf."),
-    shared: read.boolean("shared", true),
+    shared: read.boolean("shared", false),
   }));
   if (resolved.keyPrefix.includes("\n")) throw new OptionError("keyValueStore.keyPrefix", "a string without line breaks", resolved.keyPrefix);
   const items = isBaseStore(client) ? baseStoreItems(client, resolved.keyPrefix) : keyvItems(client);

@@ -57,6 +57,8 @@ export interface LiveAnswer {
   readonly token: string;
   readonly leaderId: string;
   readonly mode: string;
+  /** How long it has been whole, milliseconds; 0 = it still grows. */
+  readonly ageMs: number;
   /** What comes after the first `have` frames; the state is `open` as long as there may be more. */
   read(have: number): Promise<{ readonly frames: readonly Uint8Array[]; readonly state: AnswerState }>;
   /** Hears when there may be more to read; not always. @returns a function that ends the hearing */

@@ -35,6 +35,54 @@ describe("equal calls in flight", () => {
     expect(facts.filter(({ coalesced, leaderId }) => coalesced === "follower" && leaderId === leader.id)).toHaveLength(999);
   });
 
+  it("are one upstream call beside invalidations that cannot concern them, and another after each that can", async () => {
+    const gate = new Gate();
+    const model = new ScriptedChat({ whole: async () => (await gate.promise, textResult("hello")) });
+    const { perf } = listening();
+    const fast = withPerf(model, perf);
+    const ask = (tags?: string[]): Promise<unknown> => fast.invoke("q", wishes({ tenant: "a", ...(tags ? { tags } : {}) }));
+    const calls = [ask(["t"])];
+    await settle();
+    for (const other of [{ key: "another" }, { tenant: "b" }, { namespace: "another" }, { tags: ["another"] }, { tags: ["t"], tenant: "b" }]) {
+      await perf.cache.invalidate(other);
+      calls.push(ask());
+    }
+    expect(model.seen).toHaveLength(1);
+    const concerned = [{ tags: ["t", "another"] }, { tenant: "a" }, { namespace: "default" }];
+    for (const [at, own] of concerned.entries()) {
+      await perf.cache.invalidate(own);
+      // The tags of those who follow count too.
+      calls.push(ask(), ask(["t"]));
+      await settle();
+      expect(model.seen).toHaveLength(2 + at);
+    }
+    await perf.cache.invalidate({ tags: ["t"] });
+    calls.push(ask());
+    await settle();
+    expect(model.seen).toHaveLength(2 + concerned.length);
+    gate.open();
+    await Promise.all(calls);
+  });
+
+  it("whose answers give tags themselves may be concerned by any tag, and by no other tenant", async () => {
+    const gate = new Gate();
+    const model = new ScriptedChat({ whole: async () => (await gate.promise, textResult("hello")) });
+    const { perf } = listening({ cache: { tags: () => ["made"] }, coalesce: true });
+    const fast = withPerf(model, perf);
+    const calls = [fast.invoke("q")];
+    await settle();
+    await perf.cache.invalidate({ tenant: "another", tags: ["made"] });
+    calls.push(fast.invoke("q"));
+    await settle();
+    expect(model.seen).toHaveLength(1);
+    await perf.cache.invalidate({ tags: ["made"] });
+    calls.push(fast.invoke("q"));
+    await settle();
+    expect(model.seen).toHaveLength(2);
+    gate.open();
+    await Promise.all(calls);
+  });
+
   it("are told apart when they are not equal", async () => {
     const model = new FakeChatModel({ delayMs: 1 });
     const fast = withPerf(model, listening({ coalesce: true }).perf);

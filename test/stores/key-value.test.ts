@@ -176,4 +176,9 @@ describe("keyValueStore", () => {
     expect(() => keyValueStore(new InMemoryStore<Uint8Array>(), { keyPrefix: "a\nb" })).toThrow("line breaks");
     expect(() => keyValueStore(new InMemoryStore<Uint8Array>(), { prefix: "a" } as object)).toThrow("keyPrefix, shared");
   });
+
+  it("does not take a store for shared unless it is told so", () => {
+    const client = new InMemoryStore<Uint8Array>();
+    expect([keyValueStore(client).shared, keyValueStore(new Keyv()).shared, keyValueStore(client, { shared: true }).shared]).toEqual([false, false, true]);
+  });
 });

@@ -208,6 +208,53 @@ describe("a bus whose connection breaks", () => {
   });
 });
 
+describe("a Redis that refuses", () => {
+  const full = (is: boolean): Promise<unknown> => admin.config("SET", "maxmemory", is ? "1" : "0");
+  const forbid = (is: boolean): Promise<unknown> => admin.call("ACL", "SETUSER", "default", is ? "-xadd" : "+xadd");
+  afterEach(async () => void (await Promise.all([full(false), forbid(false)])));
+
+  it("still carries invalidations in order when it is full", async () => {
+    const [one, two] = [await join(), await join()];
+    await full(true);
+    await expect(admin.set("k", "v")).rejects.toThrow("OOM");
+    for (const name of ["a", "b"]) await one.bus.publish(label(name), 5000);
+    await hears(two, ["a", "b"]);
+    expect(two.bus.position).toEqual(one.bus.position);
+    await hears(await arrive(), ["a", "b"]);
+    expect(one.heard.failures).toEqual([]);
+  });
+
+  it("tells others once without a place, tells newcomers too, and logs it as soon as it may", async () => {
+    const [one, two] = [await join(), await join()];
+    const { epoch, seq } = two.bus.position as Position;
+    await forbid(true);
+    await Promise.all(["a", "b"].map((name) => one.bus.publish(label(name), 10)));
+    await hears(two, ["a", "b"]);
+    expect(two.heard.position).toEqual({ epoch, seq: seq + 1 });
+    expect(two.bus.position).toEqual({ epoch, seq });
+    expect(one.heard.log).toEqual([]);
+    await hears(await join(), ["a", "b"]);
+    expect(two.heard.log).toEqual(["a", "b"]);
+    await forbid(false);
+    await hears(one, ["a", "b"]);
+    await hears(two, ["a", "b", "a", "b"]);
+    expect(two.bus.position).toEqual({ epoch, seq: seq + 2 });
+  });
+
+  it("is reported once in each outage", async () => {
+    const one = await join();
+    for (const outages of [1, 2]) {
+      await forbid(true);
+      const publishing = one.bus.publish(label("a"), 5000);
+      await eventually(() => one.heard.failures.length >= outages);
+      await one.bus.publish(label("b"), 600);
+      await forbid(false);
+      await publishing;
+      expect(one.heard.failures).toHaveLength(outages);
+    }
+  });
+});
+
 describe("a Redis that forgets", () => {
   it("is found out when it comes back empty: lost once, and what was told lately is told again", async () => {
     const [one, two] = [await join(), await join()];

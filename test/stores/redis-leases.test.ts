@@ -128,6 +128,9 @@ describe("an answer", () => {
     const live = await followed();
     await lease.add(text(1, "done", 10_000));
     expect(await readings(await followed())).toEqual(["done", "frame 1"]);
+    expect(live.ageMs).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await followed()).ageMs).toBeGreaterThanOrEqual(20);
     await lease.add({ number: 1, frame: undefined, state: "done", resumableMs: 0 });
     expect((await join()).role).toBe("leader");
     expect(await readings(live)).toEqual(["done", "frame 1"]);

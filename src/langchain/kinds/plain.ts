@@ -1,31 +1,37 @@
 import type { Document } from "@langchain/core/documents";
 import { canonical, instanceId, writeIdentity, type IdentityFields } from "../../core/key.ts";
-import { opaque, type Kind, type PartCodec } from "../../core/layer.ts";
+import { opaque, type Kind, type OwnIdentity, type PartCodec } from "../../core/layer.ts";
 import { className, endpointText, fieldsText, opaqueIdentity } from "../identity.ts";
-import { deepCopy, estimateBytes } from "../messages.ts";
+import { deepCopy, estimateBytes, isCopiable } from "../messages.ts";
 import { modelName, named, targetOf } from "../models.ts";
 import { plainCodec, vectorCodec } from "./codecs.ts";
 
 interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" | "target"> {
-  who(input: In, id: string | undefined): IdentityFields;
+  who(input: In, id: OwnIdentity["id"]): IdentityFields;
   readonly codec?: PartCodec<Part>;
+  /** The answer is whatever the user's code gives. */
+  readonly anything?: boolean;
 }
 
 /** Kinds whose answer is one plain value, however it is asked for. */
-function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part> }: PlainKind<In, Part>): Kind<In, Part> {
+function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part>, anything = false }: PlainKind<In, Part>): Kind<In, Part> {
   const copy = (part: Part): Part => deepCopy(part);
   return opaque<In, Part, Part>({
     name,
-    identity: (input, own) => writeIdentity([...who(input, own.id), ["question", own.key ?? canonical(question(input).asked)]]),
+    identity(input, own) {
+      const { asked } = question(input);
+      return asked === undefined ? undefined : writeIdentity([...who(input, own.id), ["question", own.key ?? canonical(asked)]]);
+    },
     question,
     target,
     whole: ({ parts: [whole] }) => copy(whole as Part),
     codec,
     convert: (answer) => answer.parts,
-    packer: () => copy,
+    packer: () => (anything ? (part) => (isCopiable(part) ? copy(part) : part) : copy),
     reissuer: () => copy,
-    // A tool may answer with a generator of events: only its reader can tell where it ends.
-    completeness: ({ parts: [whole] }) => (typeof whole === "object" && whole !== null && Symbol.asyncIterator in whole ? "partial" : "complete"),
+    // What is no plain data may change, or be read but once: a tool's generator of events, a function's `Response`.
+    completeness: ({ parts: [whole] }) => (anything && !isCopiable(whole) ? "partial" : "complete"),
+    ...(anything ? { copiable: isCopiable } : {}),
     sizeOf: (answer) => estimateBytes(answer.parts),
     usage: () => undefined,
     hasContent: () => true,
@@ -50,11 +56,11 @@ export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>(
 
 /**
  * Embeddings show no parameters of their own accord. One that names its model counts by its class and all its fields but the
- * connection, hashed, since some of them are secrets; any other is known by its instance alone.
+ * connection, hashed, since some of them are secrets; any other is known by its instance alone, or the id that the user gave.
  */
-function embeddingsText(embeddings: object, id: string | undefined): string {
-  if (id !== undefined || modelName(embeddings) === undefined) return `${className(embeddings)} ${opaqueIdentity(embeddings, id)}`;
-  return `${className(embeddings)} ${fieldsText(embeddings)}`;
+function embeddingsText(embeddings: object, id: OwnIdentity["id"]): string {
+  if (modelName(embeddings) === undefined) return `${className(embeddings)} ${opaqueIdentity(embeddings, id)}`;
+  return `${className(embeddings)} ${fieldsText(embeddings, id)}`;
 }
 
 export interface RetrieverInput {
@@ -80,13 +86,14 @@ export const toolKind = plainKind<ToolInput, unknown>({
   who: ({ tool }, id) => [["tool", `${toolName(tool)} ${opaqueIdentity(tool, id)}`]],
   question: ({ tool, args, config }) => ({ asked: args, config, name: toolName(tool) }),
   target: ({ tool }) => `${toolName(tool)} ${instanceId(tool)}`,
+  anything: true,
 });
 
 /** One call of a function that `perf.cached` made. */
 export interface FunctionInput {
   /** Stands for the function in the key, in every process. */
   readonly name: string;
-  /** What the answer depends on: the arguments, or what the user's `key` made of them. */
+  /** What the answer depends on: the arguments, or what the user's `key` made of them. `undefined` = nothing is shared. */
   readonly asked: unknown;
 }
 
@@ -95,6 +102,7 @@ export const functionKind = plainKind<FunctionInput, unknown>({
   who: ({ name }) => [["function", name]],
   question: ({ name, asked }) => ({ asked, config: {}, name }),
   target: ({ name }) => name,
+  anything: true,
 });
 
 function toolName(tool: ToolInput["tool"]): string {

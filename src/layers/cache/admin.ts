@@ -19,7 +19,7 @@ export interface FarTierStats {
   circuit: "closed" | "open" | "half-open";
   /** Writes and invalidations on their way, or waiting for the end of an outage. */
   pending: number;
-  /** Writes that were given up, because an outage was too long or the store refused them. */
+  /** Writes that were given up, because an outage was too long or the store failed at them again and again. */
   dropped: number;
 }
 
@@ -198,7 +198,7 @@ export class PerfCache {
   /** Forgets everything, in every tier and every process that shares one. */
   async clear(): Promise<void> {
     await this.#parts?.tiers.invalidate({ all: true });
-    this.#parts?.questions.clear();
+    this.#parts?.questions.forget(() => true);
   }
 
   /**

@@ -1,15 +1,19 @@
+import { ignore } from "../../core/abort.ts";
 import type { Clock } from "../../core/clock.ts";
+import { withDeadline } from "../../core/deadline.ts";
 import type { CacheEntry } from "../../core/entry.ts";
 import type { CallFacts } from "../../core/facts.ts";
 import type { Call, Kind } from "../../core/layer.ts";
 import { warn } from "../../core/warn.ts";
-import type { Bus } from "../../stores/bus.ts";
+import type { Bus, Invalidation } from "../../stores/bus.ts";
 import type { MemoryStore } from "../../stores/memory.ts";
 import { PerfCache } from "./admin.ts";
 import { CacheCounts } from "./counts.ts";
 import { FarCache } from "./far.ts";
 import type { FarTier } from "./far-tier.ts";
 import { HotKeys } from "./hot-keys.ts";
+import { concerns } from "./invalidations.ts";
+import { labelsOf } from "./labels.ts";
 import { Lifetimes } from "./lifetimes.ts";
 import { MemoryCache } from "./memory.ts";
 import { coveredBy, tagsBy, wantedBy } from "./coverage.ts";
@@ -41,6 +45,13 @@ export interface CacheHost {
   run<T>(work: () => T): T;
 }
 
+/** `flush` waits so long for any one thing. */
+const STEP_TIMEOUT_MS = 5_000;
+/** The end of a perf takes at most five seconds; what it shares with other processes has had one of them. */
+const CLOSE_TIMEOUT_MS = 4_000;
+/** Of the time for `close`, what is kept for letting go of connections. */
+const DISCONNECT_MS = 1_000;
+
 /** The cache: two layers over the same tiers, and what keeps these in order. */
 export class Cache {
   readonly near: MemoryCache;
@@ -51,13 +62,16 @@ export class Cache {
   readonly #refresher: Refresher;
   readonly #upkeep: Upkeep;
   readonly #started: Promise<void>;
+  #closed = false;
 
   constructor(options: ResolvedCache, open: OpenTiers, host: CacheHost) {
     const { clock, sealer } = host;
     const { namespace, maxEntryBytes } = options;
-    const tiers = new Tiers({ ...open, sealer, clock, namespace, maxEntryBytes, kindOf: host.kindOf });
-    const hotKeys = new HotKeys({}, clock);
     const questions = new QuestionLog();
+    // What a tenant asked is the tenant's, too. A question has no tags.
+    const forgotten = (invalidation: Invalidation): void => questions.forget((tenant) => concerns(invalidation, "", labelsOf({ namespace, tenant }, sealer)));
+    const tiers = new Tiers({ ...open, sealer, clock, namespace, maxEntryBytes, kindOf: host.kindOf, forgotten });
+    const hotKeys = new HotKeys({}, clock);
     const refresher = new Refresher({ ask: host.ask, waitUntil: host.waitUntil });
     const staleIfError = options.staleIfErrorMs > 0;
     this.tiers = tiers;
@@ -73,7 +87,11 @@ export class Cache {
       wanted: wantedBy(options),
       tagsOf: tagsBy(options),
     });
-    this.behind = new FarCache({ tiers, clock, refresher, retryAfter: new RetryAfter(clock), staleIfError });
+    this.behind = new FarCache({
+      tiers, clock, refresher, staleIfError,
+      retryAfter: new RetryAfter(clock, options.maxRetryAfterMs),
+      labelsOf: (entry) => labelsOf(entry, sealer),
+    });
     const whole = ({ kind, answer }: CacheEntry): unknown => host.kindOf(kind)?.whole(answer);
     this.admin = new PerfCache({ tiers, questions, counts: this.#counts, hotKeys, sealer, whole, run: host.run });
     this.#upkeep = new Upkeep({ tiers, hotKeys, warmStart: options.warmStart });
@@ -85,18 +103,21 @@ export class Cache {
     this.#counts.add(facts);
   }
 
-  /** Waits for all that was begun: refreshes, writes, counts. */
-  async flush(): Promise<void> {
-    await this.#started;
-    await this.#refresher.flush();
+  /** Waits for all that was begun: refreshes, writes, counts. No step of it is waited for without end. */
+  async flush(stepMs = STEP_TIMEOUT_MS): Promise<void> {
+    await atMost(stepMs, Promise.all([this.#started, this.#refresher.flush()]));
     await this.tiers.flush();
-    await this.#upkeep.record();
+    await atMost(stepMs, this.#upkeep.record());
   }
 
+  /** Gives up what cannot be delivered in time. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#upkeep.end();
-    await this.flush();
-    await this.tiers.close();
+    // Refreshes get a half of the time, so that what they brought, and what was there before, can still be delivered.
+    const flushMs = CLOSE_TIMEOUT_MS - DISCONNECT_MS;
+    await atMost(flushMs, this.flush(flushMs / 2));
+    await atMost(DISCONNECT_MS, this.tiers.close());
   }
 
   /** In the background: nobody waits for the first connection but the first call that needs it, and that only so long. */
@@ -104,7 +125,14 @@ export class Cache {
     const { tiers } = this;
     if (tiers.far.length === 0) return;
     this.#upkeep.start();
-    tiers.listen(await this.#upkeep.heard());
+    const since = await this.#upkeep.heard();
+    if (this.#closed) return;
+    tiers.listen(since);
     await this.#upkeep.warm();
   }
+}
+
+/** Whoever waits goes on when it takes longer. */
+async function atMost(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  await withDeadline(work, timeoutMs, "it goes on by itself").catch(ignore);
 }

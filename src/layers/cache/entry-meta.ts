@@ -10,9 +10,9 @@ export interface EntryMeta {
   readonly namespace: string;
   readonly tenant?: string;
   readonly tags?: readonly string[];
-  /** Where the invalidation log stood when the entry's answer was asked for. */
+  /** How far the process that stored it had heard of invalidations then. */
   readonly position?: { readonly epoch: string; readonly seq: number };
-  /** The process that stored it. */
+  /** The call whose upstream answer this is. */
   readonly writer?: string;
   readonly model?: string;
 }

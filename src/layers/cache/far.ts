@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import type { CacheEntry } from "../../core/entry.ts";
 import { CacheMissError } from "../../core/errors.ts";
 import type { Call, Layer, Next } from "../../core/layer.ts";
 import { pause } from "../../core/pause.ts";
@@ -13,6 +14,8 @@ export interface FarCacheOptions {
   readonly retryAfter: RetryAfter;
   /** Whether entries outlive their freshness for when the model fails. */
   readonly staleIfError: boolean;
+  /** What invalidations call an entry by. */
+  labelsOf(entry: CacheEntry): readonly string[];
 }
 
 /** What comes behind memory: the far tiers, the old answer for when the model fails, and patience when it asks for some. */
@@ -51,7 +54,7 @@ export class FarCache implements Layer {
     }
     if (control.cache === "only") throw new CacheMissError(key);
     // Who has an old answer does not wait for whoever asked for patience.
-    if (found && this.#waitMs(call) > 0) return yield* this.#serve(call, key, found, now);
+    if (found && this.#waitMs(call) > 0 && this.#isUsable(call, key, found)) return yield* this.#serve(call, key, found, now);
     let given = false;
     try {
       for await (const part of this.#ask(call, next)) {
@@ -60,7 +63,7 @@ export class FarCache implements Layer {
       }
     } catch (error) {
       // Whoever left does not want the old answer either, and what was begun cannot be continued with another.
-      if (!found || given || call.signal?.aborted) throw error;
+      if (!found || given || call.signal?.aborted || !this.#isUsable(call, key, found)) throw error;
       this.failed(call, error);
       yield* this.#serve(call, key, found, this.#options.clock.now());
     }
@@ -73,8 +76,16 @@ export class FarCache implements Layer {
     return call.kind.convert(entry.answer, call.mode);
   }
 
+  /** What was found may have expired, or become invalid, while the model was asked. */
+  #isUsable(call: Call, key: string, { entry }: Found): boolean {
+    const { tiers, clock, labelsOf } = this.#options;
+    return clock.now() < entry.usableUntil && !tiers.invalidations.concern(call.number, key, () => labelsOf(entry));
+  }
+
   #waitMs(call: Call): number {
     const { retryAfter } = this.#options;
+    // Whoever asks past the cache has nothing to do with what it remembers, and whoever has a substitute need not wait.
+    if (call.control.cache === "bypass" || call.control.hasSubstitute) return 0;
     return retryAfter.isEmpty ? 0 : retryAfter.waitMs(call.kind.target(call.input));
   }
 

@@ -27,8 +27,8 @@ export class Invalidations {
   #forgotten: Remembered | undefined;
   /** How many calls there had been, and when that was by the monotonic clock. */
   readonly #begun = { calls: callCount(), at: performance.now() };
-  /** Told of each as it comes. */
-  onAdd: (() => void) | undefined;
+  /** Told of each as it comes; of none when some may have been missed. */
+  onAdd: ((invalidation?: Invalidation) => void) | undefined;
 
   /**
    * @param ageMs how long ago it was: older than this cache, it concerns nothing that was asked for since
@@ -38,7 +38,7 @@ export class Invalidations {
     const lastCall = ageMs > performance.now() - this.#begun.at ? this.#begun.calls : callCount();
     this.#latest.push({ invalidation, lastCall, position, at: Date.now() - ageMs });
     if (this.#latest.length > REMEMBERED) this.#forgotten = this.#latest.shift();
-    this.onAdd?.();
+    this.onAdd?.(invalidation);
     return lastCall;
   }
 

@@ -58,7 +58,7 @@ export class MemoryCache implements Layer {
       const answer = control.cache === "refresh" ? undefined : this.#answer(call, key);
       if (answer) return answer;
       facts.cache = { status: "miss", key };
-      questions.remember(key, call.identity as string);
+      questions.remember(key, call.identity as string, control.tenant);
     }
     // What is not cached at all, such as a retriever below the cached model, is not what "only" is about.
     if (control.cache === "only" && (last || key === undefined) && covers(call)) throw new CacheMissError(key);
@@ -106,18 +106,20 @@ export class MemoryCache implements Layer {
     const completeness = kind.completeness(answer, call.input);
     if (completeness === "partial" || completeness === "filtered") return;
     const { freshMs, staleMs, staleIfErrorMs } = lifetimes.of(kind.name, key, control);
-    if (freshMs <= 0) return;
+    // Another process's answer may have been whole before it was asked for here.
+    const storedAt = Math.min(now, flight.startedAt - (flight.cache?.ageMs ?? -Infinity));
+    const freshUntil = storedAt + freshMs;
+    if (freshUntil <= now) return;
     const isFollower = facts.coalesced === "follower";
     const known = isFollower ? this.#tagsKept.get(flight) : undefined;
     const tags = joined(known, joined(control.tags, this.#options.tagsOf(call, answer)));
     // Memory has not got it, the tiers behind have, under all of these tags.
     if (isFollower && known && known.length === (tags?.length ?? 0)) return;
-    const freshUntil = now + freshMs;
     tiers.keep(key, {
       answer,
       kind: kind.name,
       model: facts.model,
-      storedAt: now,
+      storedAt,
       freshUntil,
       staleUntil: freshUntil + staleMs,
       usableUntil: freshUntil + staleMs + staleIfErrorMs,

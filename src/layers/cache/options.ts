@@ -24,16 +24,17 @@ export interface CacheQuestion {
 export interface KindCache {
   /**
    * A stable name for what cannot show its own identity (a retriever, a tool, a custom model).
-   * Without one an entry counts for that very object alone.
+   * Without one an entry counts for that very object alone. A string says that all objects of one class that this perf sees are one and
+   * the same; where there are several, e.g. two retrievers, a function names each (`undefined` = it counts by itself).
    */
-  id?: string;
+  id?: string | ((object: object) => string | undefined);
   /** How long an answer is fresh, milliseconds. @default the cache's `ttlMs` */
   ttlMs?: number;
   /** How long it is given at once after that, while a newer one is fetched, milliseconds. @default the cache's `staleMs` */
   staleMs?: number;
-  /** What an answer depends on, instead of the whole question. Model and parameters are always part of the key. */
+  /** What an answer depends on, instead of the whole question. Model and parameters are always part of the key. `undefined` = this call shares nothing. */
   key?(input: unknown, config: object): unknown;
-  /** Whether this call may be answered from the cache and kept in it. */
+  /** Whether this call may be answered from the cache and kept in it, told at once: anything but `true` is a "no". */
   when?(call: CacheQuestion): boolean;
 }
 
@@ -64,6 +65,12 @@ export interface CacheOptions {
   staleMs?: number;
   /** How long after all that it is still given when the model fails, milliseconds. @default 0 */
   staleIfErrorMs?: number;
+  /**
+   * When a provider refused with a time to come back (status 429 or 503 with `retry-after`), misses that come before it wait. One that asks
+   * for longer than this is not waited for, milliseconds; 0 = never wait. Calls with `cache: "bypass"` do not wait, nor those inside a
+   * `withFallbacks` that another of its runnables can still answer. @default 60_000
+   */
+  maxRetryAfterMs?: number;
   /** Share of `ttlMs`, 0 to 1, by which it is shortened at random, so that what was stored together does not expire together. @default 0 */
   jitter?: number;
   /** What is asked for often lives longer, what nobody asks for again shorter. @default false; bounds: a quarter of and four times the `ttlMs` */
@@ -84,9 +91,9 @@ export interface CacheOptions {
   maxEntryBytes?: number;
   /** Separates the entries of programs that share a cache. @default "default" */
   namespace?: string;
-  /** Whose data a call is about; `undefined` = bypass the cache for this call. */
+  /** Whose data a call is about, told at once; `undefined`, or anything but a text that is not empty, = bypass the cache for this call. */
   tenant?(control: CallControl, config: object): string | undefined;
-  /** Whether a call may be answered from the cache and kept in it. */
+  /** Whether a call may be answered from the cache and kept in it, told at once: anything but `true` is a "no". */
   when?(call: CacheQuestion): boolean;
   /** Per kind of call. Chat, llm and embeddings are cached unless `false`; retrievers and tools only when asked for. */
   kinds?: {
@@ -109,6 +116,7 @@ export interface ResolvedCache {
   readonly ttlMs: number;
   readonly staleMs: number;
   readonly staleIfErrorMs: number;
+  readonly maxRetryAfterMs: number;
   readonly jitter: number;
   readonly adaptiveTtl: AdaptiveTtl | undefined;
   readonly eagerRefresh: number;
@@ -142,6 +150,7 @@ export function resolveCache(read: OptionReader): ResolvedCache {
     ttlMs: read.number("ttlMs", { default: HOUR_MS, min: 0 }),
     staleMs: read.number("staleMs", { default: 0, min: 0 }),
     staleIfErrorMs: read.number("staleIfErrorMs", { default: 0, min: 0 }),
+    maxRetryAfterMs: read.number("maxRetryAfterMs", { default: 60_000, min: 0 }),
     jitter: read.number("jitter", { default: 0, min: 0, max: 1 }),
     adaptiveTtl: read.layer("adaptiveTtl", resolveAdaptiveTtl),
     eagerRefresh: read.number("eagerRefresh", { default: 1, min: 0, max: 1 }),
@@ -218,7 +227,7 @@ function resolveKinds(raw: unknown, path: string): ResolvedCache["kinds"] {
 
 function resolveKind(read: OptionReader): KindOptions {
   const resolved = {
-    id: read.string("id", undefined),
+    id: typeof read.raw("id") === "function" ? read.function("id") : read.string("id", undefined),
     ttlMs: read.number("ttlMs", { default: undefined, min: 0 }),
     staleMs: read.number("staleMs", { default: undefined, min: 0 }),
     key: read.function("key"),

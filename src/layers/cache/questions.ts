@@ -1,11 +1,12 @@
 import { readIdentity } from "../../core/key.ts";
 
-/** One part of a question, and how it differs from the nearest other question that was asked. */
+/** One part of a question. */
 export interface QuestionField {
   readonly name: string;
   readonly text: string;
 }
 
+/** How a question differs from the nearest other one that was asked. */
 export interface QuestionDifference {
   /** Key of the other question. */
   readonly key: string;
@@ -15,6 +16,8 @@ export interface QuestionDifference {
 interface Question {
   readonly key: string;
   readonly identity: string;
+  /** Whose question it is. */
+  readonly tenant: string | undefined;
 }
 
 /**
@@ -33,8 +36,8 @@ export class QuestionLog {
     this.#maxLength = maxLength;
   }
 
-  remember(key: string, identity: string): void {
-    this.#questions.push({ key, identity });
+  remember(key: string, identity: string, tenant?: string): void {
+    this.#questions.push({ key, identity, tenant });
     this.#length += identity.length;
     while (this.#length > this.#maxLength) this.#length -= (this.#questions[this.#oldest++] as Question).identity.length;
     if (this.#oldest > 1_000 && this.#oldest > this.#questions.length / 2) {
@@ -44,29 +47,36 @@ export class QuestionLog {
   }
 
   fields(key: string): QuestionField[] | undefined {
-    const question = this.#questions.findLast((asked, at) => at >= this.#oldest && asked.key === key);
+    const question = this.#find(key);
     return question && fieldsOf(question.identity);
   }
 
-  /** The remembered question that differs in the fewest fields, at least one. */
+  /** The remembered question of the same tenant that differs in the fewest fields, at least one. */
   nearest(key: string): QuestionDifference | undefined {
-    const here = this.fields(key);
-    if (!here) return undefined;
+    const question = this.#find(key);
+    if (!question) return undefined;
+    const here = fieldsOf(question.identity);
     let best: QuestionDifference | undefined;
     for (const other of this.#questions.slice(this.#oldest)) {
-      if (other.key === key) continue;
+      if (other.key === key || other.tenant !== question.tenant) continue;
       const fields = differences(here, fieldsOf(other.identity));
-      // The same question of another tenant is no other question.
       if (fields.length === 0) continue;
       if (!best || fields.length < best.fields.length) best = { key: other.key, fields };
     }
     return best;
   }
 
-  clear(): void {
-    this.#questions = [];
+  /** Forgets the questions of some tenants, or of nobody in particular. */
+  forget(isForgotten: (tenant: string | undefined) => boolean): void {
+    const doomed = new Set([...new Set(this.#questions.map(({ tenant }) => tenant))].filter(isForgotten));
+    if (doomed.size === 0) return;
+    this.#questions = this.#questions.slice(this.#oldest).filter(({ tenant }) => !doomed.has(tenant));
     this.#oldest = 0;
-    this.#length = 0;
+    this.#length = this.#questions.reduce((sum, { identity }) => sum + identity.length, 0);
+  }
+
+  #find(key: string): Question | undefined {
+    return this.#questions.findLast((asked, at) => at >= this.#oldest && asked.key === key);
   }
 }
 

@@ -1,16 +1,16 @@
 import type { Clock } from "../../core/clock.ts";
 
-/** A provider that asks for more than this is not waited for, milliseconds. */
-const LONGEST_WAIT_MS = 60_000;
-
 /** When a provider said "too many requests, come back later", the calls that come in the meantime wait instead of being refused one by one. */
 export class RetryAfter {
   readonly #clock: Clock;
+  readonly #longestWaitMs: number;
   /** Until when, by the monotonic clock. */
   readonly #until = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  /** @param longestWaitMs a provider that asks for more than this is not waited for */
+  constructor(clock: Clock, longestWaitMs: number) {
     this.#clock = clock;
+    this.#longestWaitMs = longestWaitMs;
   }
 
   /** Whether anybody is to be waited for. */
@@ -21,7 +21,7 @@ export class RetryAfter {
   /** Hears of an upstream failure. */
   heard(target: () => string, error: unknown): void {
     const delayMs = retryAfterMs(error);
-    if (delayMs !== undefined && delayMs > 0 && delayMs <= LONGEST_WAIT_MS) this.#until.set(target(), this.#clock.elapsed() + delayMs);
+    if (delayMs !== undefined && delayMs > 0 && delayMs <= this.#longestWaitMs) this.#until.set(target(), this.#clock.elapsed() + delayMs);
   }
 
   /** Milliseconds that a call to this target should wait; 0 = none. */

@@ -9,9 +9,11 @@ import type { MemoryStore } from "../../stores/memory.ts";
 import type { StoredEntry } from "../../stores/store.ts";
 import type { PendingWrite } from "./backlog.ts";
 import type { FarTier } from "./far-tier.ts";
-import { concerns, Invalidations } from "./invalidations.ts";
-import { labelsOf } from "./labels.ts";
+import { Invalidations } from "./invalidations.ts";
+import { labelsOf, matcherOf } from "./labels.ts";
+import { meantBy, written } from "./meant.ts";
 import { SealError, type EntryMeta, type EntrySpace, type Sealer } from "./seal.ts";
+import { SentWrites } from "./sent.ts";
 
 export interface TiersOptions {
   readonly memory: MemoryStore | undefined;
@@ -24,6 +26,8 @@ export interface TiersOptions {
   /** A larger entry stays in this process, bytes. */
   readonly maxEntryBytes: number;
   kindOf(name: string): Kind | undefined;
+  /** Hears of each invalidation, of this process and of others. */
+  forgotten(invalidation: Invalidation): void;
 }
 
 /** An invalidation waits so long for its place in the order of all; after that it is on its way. */
@@ -46,6 +50,9 @@ export class Tiers {
   readonly #options: TiersOptions;
   /** Invalidations of this process that it has not heard of itself yet. */
   readonly #own = new Set<string>();
+  readonly #sent = new SentWrites((invalidation, write) => {
+    for (const tier of this.far) if (tier.store.shared) void tier.erase(invalidation, write ? written(write, this.#options.sealer) : meantBy(invalidation, this.#options.sealer));
+  });
 
   constructor(options: TiersOptions) {
     this.#options = options;
@@ -100,6 +107,11 @@ export class Tiers {
     try {
       const { meta, payload } = this.#options.sealer.open(key, space, value);
       if (meta.usableUntil <= this.#options.clock.now() || this.#isInvalid(waiting ? undefined : tier, key, meta, reader)) return { entry: undefined, failed };
+      if (this.#cameLate(key, meta)) {
+        // This process remembers for a while what it is invalid by; others, and this one later, would take it for good.
+        void tier.erase({ groups: [], key });
+        return { entry: undefined, failed };
+      }
       return { entry: this.#revive(key, meta, payload, reader), failed };
     } catch (error) {
       // Another format is no fault: processes of two versions share a store while one replaces the other.
@@ -112,7 +124,7 @@ export class Tiers {
   keep(key: string, entry: CacheEntry, local: boolean): boolean {
     if (this.invalidations.concern(entry.asked, key, () => this.#labels(entry))) return false;
     this.memory?.set(key, entry);
-    if (!local) for (const tier of this.far) tier.write(key, this.#pending(key, entry));
+    if (!local) for (const tier of this.far) tier.write(key, this.#pending(tier, key, entry));
     return true;
   }
 
@@ -129,8 +141,11 @@ export class Tiers {
           if (this.#own.delete(invalidation.id ?? "")) return this.invalidations.placed(invalidation, position);
           const lastCall = this.invalidations.add(invalidation, position, ageMs);
           this.#drop(invalidation, ({ asked, known }) => (known?.epoch === position.epoch ? known.seq < position.seq : asked <= lastCall));
-          for (const tier of this.far) if (!tier.store.shared) void tier.erase(invalidation);
+          for (const tier of this.far) if (!tier.store.shared) void tier.erase(invalidation, meantBy(invalidation, this.#options.sealer));
+          this.#sent.heard(invalidation, position, ageMs);
         },
+        // The server refuses what carries the invalidations.
+        failed: (error) => this.far.find(({ name }) => name === "redis")?.report("invalidate", error),
         lost: (position) => {
           this.invalidations.lost(position);
           this.memory?.clear();
@@ -161,7 +176,7 @@ export class Tiers {
 
   async #erase(invalidation: Invalidation): Promise<number> {
     const near = this.#drop(invalidation);
-    const far = this.far.map((tier) => tier.erase(invalidation));
+    const far = this.far.map((tier) => tier.erase(invalidation, meantBy(invalidation, this.#options.sealer)));
     const { bus } = this.#options;
     if (bus) {
       this.#own.add(invalidation.id as string);
@@ -175,23 +190,26 @@ export class Tiers {
   /** Out of memory. */
   #drop(invalidation: Invalidation, isOlder: (entry: CacheEntry) => boolean = () => true): number {
     const { memory } = this;
+    this.#options.forgotten(invalidation);
     if (!memory) return 0;
     const only = "all" in invalidation ? undefined : invalidation.key;
     const named = only === undefined ? undefined : memory.peek(only);
-    const candidates = only === undefined ? [...memory.entries()] : named ? [[only, named] as const] : [];
-    const doomed = candidates.filter(([key, entry]) => isOlder(entry) && concerns(invalidation, key, this.#labels(entry)));
-    for (const [key] of doomed) memory.delete(key);
+    const candidates = only === undefined ? memory.entries() : named ? [[only, named] as const] : [];
+    const matches = matcherOf(invalidation, this.#options.sealer);
+    const doomed: string[] = [];
+    for (const [key, entry] of candidates) if (matches(entry) && isOlder(entry)) doomed.push(key);
+    for (const key of doomed) memory.delete(key);
     return doomed.length;
   }
 
   async flush(): Promise<void> {
+    this.#sent.eraseNow();
     await Promise.all(this.far.map((tier) => tier.flush()));
   }
 
+  /** Gives up what was not delivered. */
   async close(): Promise<void> {
-    await this.flush();
-    await this.#options.bus?.close();
-    await Promise.all(this.far.map((tier) => tier.close()));
+    await Promise.all([this.#options.bus?.close(), ...this.far.map((tier) => tier.close())]);
     this.memory?.clear();
   }
 
@@ -200,7 +218,7 @@ export class Tiers {
     const near = this.memory?.peek(key);
     if (near && near.storedAt > entry.storedAt) return;
     this.copyToMemory(key, entry);
-    for (const tier of this.far.slice(0, at)) tier.write(key, this.#pending(key, entry));
+    for (const tier of this.far.slice(0, at)) tier.write(key, this.#pending(tier, key, entry));
   }
 
   /** @param tier where it was read; `undefined` = it waits to be written, after all erasures that wait */
@@ -212,8 +230,13 @@ export class Tiers {
     // Its writer had heard of no place yet: nobody knows what else it had not heard of.
     if (!meta.position) return this.invalidations.concern(0, key, labels);
     // Redis has lost its log of invalidations and still has the entry: nobody knows what became invalid in between.
-    if (meta.position.epoch !== now.epoch) return tier?.name === "redis";
-    return this.invalidations.concernWritten(meta.position, meta.storedAt, key, labels);
+    return meta.position.epoch !== now.epoch && tier?.name === "redis";
+  }
+
+  /** Whether it was written by one who had not heard yet of an invalidation that concerns it. */
+  #cameLate(key: string, meta: EntryMeta): boolean {
+    const now = this.#options.bus?.position;
+    return meta.position !== undefined && meta.position.epoch === now?.epoch && this.invalidations.concernWritten(meta.position, meta.storedAt, key, () => this.#labels(meta));
   }
 
   #revive(key: string, meta: EntryMeta, payload: Uint8Array, reader: number): CacheEntry | undefined {
@@ -225,19 +248,23 @@ export class Tiers {
     return { answer, kind: kind.name, model, storedAt, freshUntil, staleUntil, usableUntil, sizeBytes, writer, asked: reader, known: meta.position, namespace, tenant, tags };
   }
 
-  #pending(key: string, entry: CacheEntry): PendingWrite {
+  #pending(tier: FarTier, key: string, entry: CacheEntry): PendingWrite {
     let sealed: StoredEntry | undefined;
     let epoch: string | undefined;
+    const labels = this.#labels(entry);
     return {
-      labels: this.#labels(entry),
+      labels,
       since: this.#options.clock.now(),
       sizeBytes: entry.sizeBytes,
+      isInvalid: () => this.invalidations.concern(entry.asked, key, () => this.#labels(entry)),
       seal: () => {
-        if (this.invalidations.concern(entry.asked, key, () => this.#labels(entry))) return undefined;
+        const { position } = this;
         // Sealed in an earlier life of the order of invalidations, it would be a hit for nobody.
-        if (epoch !== this.position?.epoch) sealed = undefined;
-        epoch = this.position?.epoch;
-        return (sealed ??= this.#seal(key, entry));
+        if (sealed && epoch === position?.epoch) return sealed;
+        epoch = position?.epoch;
+        sealed = this.#seal(key, entry);
+        if (sealed && this.#options.bus && tier.store.shared) this.#sent.add(key, { labels, position, writer: entry.writer, storedAt: entry.storedAt, sentAt: performance.now() });
+        return sealed;
       },
     };
   }

@@ -1,3 +1,4 @@
+import { MalformedError } from "../../core/wire/errors.ts";
 import type { Position } from "../../stores/bus.ts";
 import type { FarTier } from "./far-tier.ts";
 import type { HotKeys } from "./hot-keys.ts";
@@ -38,8 +39,8 @@ export class Upkeep {
   /** Where the stores of this machine alone stood when they last heard of invalidations. */
   async heard(): Promise<Position | undefined> {
     for (const tier of this.#local()) {
-      const text = await tier.upkeep("note", () => tier.store.note?.read(HEARD));
-      if (text !== undefined) return JSON.parse(text) as Position;
+      const position = await tier.upkeep("note", () => tier.store.note?.read(HEARD).then(positionIn), false);
+      if (position) return position;
     }
     return undefined;
   }
@@ -48,7 +49,7 @@ export class Upkeep {
   async warm(): Promise<number> {
     const { tiers, warmStart } = this.#options;
     for (const tier of warmStart > 0 && tiers.memory ? tiers.far : []) {
-      const keys = (await tier.upkeep("hottest", () => tier.store.hottest?.(warmStart))) ?? [];
+      const keys = (await tier.upkeep("hottest", () => tier.store.hottest?.(warmStart), false)) ?? [];
       if (keys.length > 0) return this.#copy(tier, keys);
     }
     return 0;
@@ -59,7 +60,7 @@ export class Upkeep {
     const { tiers, hotKeys } = this.#options;
     const hits = hotKeys.takeHits();
     const position = tiers.position && JSON.stringify(tiers.position);
-    await Promise.all(tiers.far.map((tier) => tier.upkeep("touch", () => (hits.size > 0 ? tier.store.touch?.(hits) : undefined))));
+    await Promise.all(tiers.far.map((tier) => tier.upkeep("touch", () => (hits.size > 0 ? tier.store.touch?.(hits) : undefined), false)));
     if (position === undefined || position === this.#noted) return;
     const noted = await Promise.all(this.#local().map((tier) => this.#note(tier, position)));
     if (noted.every((done) => done)) this.#noted = position;
@@ -71,7 +72,7 @@ export class Upkeep {
     const written = tier.upkeep("note", async () => {
       await tier.store.note?.write(HEARD, position);
       return true;
-    });
+    }, false);
     return (await written) ?? false;
   }
 
@@ -107,10 +108,18 @@ export class Upkeep {
     for (const tier of this.#options.tiers.far) {
       let removed: number | undefined = PURGE_STEP;
       while (removed === PURGE_STEP && !this.#ended) {
-        removed = await tier.upkeep("purge", () => tier.store.purge?.(PURGE_STEP));
+        removed = await tier.upkeep("purge", () => tier.store.purge?.(PURGE_STEP), false);
         // Calls go first.
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
     }
   }
+}
+
+/** @throws whatever is wrong with a note that is none of ours */
+function positionIn(text: string | undefined): Position | undefined {
+  if (text === undefined) return undefined;
+  const { epoch, seq } = JSON.parse(text) as Partial<Record<keyof Position, unknown>>;
+  if (typeof epoch !== "string" || typeof seq !== "number") throw new MalformedError("a note of a position that is none");
+  return { epoch, seq };
 }

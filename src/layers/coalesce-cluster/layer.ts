@@ -6,7 +6,7 @@ import { StreamInterruptedError } from "../../core/errors.ts";
 import type { Call, Layer, Mode, Next } from "../../core/layer.ts";
 import type { FrameSealer, Joined, Lease, Leases, LiveAnswer } from "../../stores/leases.ts";
 import { follow, type Ending } from "./follow.ts";
-import { Publisher, type Resumable } from "./publisher.ts";
+import { Publisher, type Asked, type Resumable } from "./publisher.ts";
 
 export interface ClusterCoalesceOptions {
   readonly leases: Leases;
@@ -14,13 +14,15 @@ export interface ClusterCoalesceOptions {
   readonly clock: Clock;
   /** Whoever learns nothing in this time asks upstream by himself, milliseconds. */
   readonly timeoutMs: number;
-  /** How long a whole answer of this call may be given to newcomers, milliseconds; 0 = not at all. */
-  resumableMs(call: Call): number;
+  /** How long a whole answer of this call is surely fresh, milliseconds: for that time, and at most half a minute, newcomers may have it. */
+  freshMs(call: Call): number;
   /** Takes in work that should end before the process does. */
   waitUntil(work: Promise<unknown>): void;
   /** Hears of every failure of the leases. */
   failed(error: unknown): void;
 }
+
+type IsConcerned = (asked: Asked, hasUnknownTags?: boolean) => boolean;
 
 /** A larger answer is not shared with other processes. */
 const MAX_BYTES = 8 * 2 ** 20;
@@ -28,6 +30,9 @@ const MAX_BYTES = 8 * 2 ** 20;
 const MAX_LEADERS = 3;
 /** So many can be withdrawn when something is invalidated. Processes that hear of it themselves need no such help. */
 const MAX_RESUMABLE = 1_000;
+const RESUMABLE_MS = 30_000;
+/** So many invalidations are told apart; the one before them is taken to concern every call. */
+const MAX_RETIRED = 1_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
@@ -41,7 +46,9 @@ export class ClusterCoalesce implements Layer {
   readonly #publishers = new Set<Publisher>();
   /** Whole answers that newcomers may still come upon, the oldest first. */
   readonly #resumable = new Map<Lease, Resumable>();
-  #retiredAt = -Infinity;
+  /** What was invalidated of late and when, by the monotonic clock; the oldest first. */
+  readonly #retired: { readonly isConcerned: IsConcerned; readonly at: number }[] = [];
+  #forgottenAt = -Infinity;
 
   constructor(options: ClusterCoalesceOptions) {
     this.#options = options;
@@ -53,12 +60,21 @@ export class ClusterCoalesce implements Layer {
     return this.#publishers.size;
   }
 
-  /** Something was invalidated: what was asked for before answers nobody who asks from now on. */
-  retire(): void {
-    this.#retiredAt = this.#options.clock.elapsed();
-    for (const publisher of this.#publishers) publisher.retire();
-    for (const { withdraw } of this.#resumable.values()) withdraw().catch(this.#options.failed);
-    this.#resumable.clear();
+  /** Something was invalidated: what was asked for before, and may be concerned, answers nobody who asks from now on. */
+  retire(isConcerned: IsConcerned): void {
+    this.#retired.push({ isConcerned, at: this.#options.clock.elapsed() });
+    if (this.#retired.length > MAX_RETIRED) this.#forgottenAt = this.#retired.shift()?.at ?? this.#forgottenAt;
+    for (const publisher of this.#publishers) publisher.retire(isConcerned);
+    for (const [lease, { asked, withdraw }] of this.#resumable) {
+      if (!isConcerned(asked)) continue;
+      this.#resumable.delete(lease);
+      withdraw().catch(this.#options.failed);
+    }
+  }
+
+  /** When something was last invalidated that may concern what others answer to a call. */
+  #retiredAt(asked: Asked): number {
+    return this.#retired.findLast(({ isConcerned }) => isConcerned(asked, true))?.at ?? this.#forgottenAt;
   }
 
   /** Gives up what is under way, so that other processes need not wait, and delivers what is whole. */
@@ -99,13 +115,14 @@ export class ClusterCoalesce implements Layer {
       if (given > 0) throw new StreamInterruptedError(given);
       facts.coalesced = before;
       facts.leaderId = undefined;
+      if (facts.cache) delete facts.cache.ageMs;
       if (ending !== "gone") break;
     }
     yield* next(call);
   }
 
   async *#lead(call: Call, key: string, lease: Lease, next: Next): AsyncGenerator<unknown> {
-    const { sealer, failed, waitUntil, resumableMs } = this.#options;
+    const { sealer, failed, waitUntil, freshMs } = this.#options;
     const publisher = new Publisher({ call, key, lease, sealer, failed, waitUntil, maxBytes: MAX_BYTES });
     this.#publishers.add(publisher);
     void publisher.ended.then((resumable) => {
@@ -120,7 +137,7 @@ export class ClusterCoalesce implements Layer {
         publisher.add(part);
         yield part;
       }
-      publisher.done(resumableMs(call));
+      publisher.done(Math.min(RESUMABLE_MS, freshMs(call)));
     } finally {
       call.signal?.removeEventListener("abort", publisher.release);
       publisher.release();
@@ -140,6 +157,7 @@ export class ClusterCoalesce implements Layer {
   async *#follow(call: Call, key: string, live: LiveAnswer): AsyncGenerator<unknown, Ending> {
     call.facts.coalesced = "follower";
     call.facts.leaderId = live.leaderId;
+    if (live.ageMs > 0 && call.facts.cache) call.facts.cache.ageMs = live.ageMs;
     call.backend.elsewhere?.();
     const { sealer, failed } = this.#options;
     const parts = follow({ call, key, live, sealer, failed });
@@ -155,14 +173,16 @@ export class ClusterCoalesce implements Layer {
   async #join(call: Call, key: string): Promise<Joined> {
     const { leases, timeoutMs, failed, clock } = this.#options;
     if (!this.#circuit.allows()) return ALONE;
-    const joining = leases.join(key, { id: call.facts.id, mode: call.mode, maxAgeMs: clock.elapsed() - this.#retiredAt });
+    const retiredAt = this.#retiredAt(call);
+    const joining = leases.join(key, { id: call.facts.id, mode: call.mode, maxAgeMs: clock.elapsed() - retiredAt });
     let wanted = true;
     // What comes too late is given back: nobody would answer for it.
     void joining.then((joined) => void (!wanted && joined.role === "leader" && joined.lease.release().catch(failed)), ignore);
     try {
       const joined = await raceAbort(withDeadline(joining, timeoutMs, `no lease within ${timeoutMs} ms`), call.signal);
       this.#circuit.succeeded();
-      return joined;
+      // Whom one was about to follow may have become out of date meanwhile.
+      return joined.role === "follower" && this.#retiredAt(call) !== retiredAt ? ALONE : joined;
     } catch (error) {
       wanted = false;
       if (call.signal?.aborted) throw error;

@@ -3,8 +3,12 @@ import type { Call } from "../../core/layer.ts";
 import type { Addition, FrameSealer, Lease } from "../../stores/leases.ts";
 import { joinParts, placeOf } from "./frames.ts";
 
+/** As much of a call as says what may invalidate its answer; calls themselves are not kept longer than they last. */
+export type Asked = Pick<Call, "key" | "control" | "tagsOf">;
+
 /** A whole answer that newcomers can follow. */
 export interface Resumable {
+  readonly asked: Asked;
   /** By the monotonic clock, milliseconds. */
   readonly until: number;
   /** Lets no newcomer follow it any more. */
@@ -45,9 +49,10 @@ export class Publisher {
   #bytes = 0;
   #number = 0;
   /** Sent, and not known to have arrived. */
-  #unsettled: Addition | undefined;
+  #unsettled: Omit<Addition, "resumableMs"> | undefined;
   #state: Addition["state"] = "open";
-  #resumableMs = 0;
+  /** By the monotonic clock, however late Redis hears of it. */
+  #resumableUntil = -Infinity;
   #retired = false;
   #closed = false;
   #sending = false;
@@ -92,7 +97,7 @@ export class Publisher {
     if (this.#closed || this.#state !== "open") return;
     const { kind, mode, input } = this.#options.call;
     const completeness = resumableMs > 0 && kind.completeness({ mode, parts: this.#packed }, input);
-    this.#resumableMs = this.#retired || completeness === "partial" || completeness === "filtered" ? 0 : resumableMs;
+    if (!this.#retired && completeness !== "partial" && completeness !== "filtered") this.#resumableUntil = performance.now() + resumableMs;
     this.#finish("done");
   }
 
@@ -104,9 +109,11 @@ export class Publisher {
     waitUntil(withDeadline(lease.release(), SEND_TIMEOUT_MS, "a lease was not given up in time").catch(failed).then(() => this.#end()));
   };
 
-  /** Lets nobody else follow: what the answer is made of has become invalid. */
-  retire(): void {
+  /** Lets nobody else follow if what the answer is made of has become invalid. */
+  retire(isConcerned: (asked: Asked) => boolean): void {
+    if (!isConcerned(this.#options.call)) return;
     this.#retired = true;
+    this.#resumableUntil = -Infinity;
     if (!this.#closed && this.#state === "open") this.#schedule();
   }
 
@@ -137,7 +144,7 @@ export class Publisher {
       while (this.#due && !this.#closed) {
         this.#unsettled ??= this.#next();
         const { state } = this.#unsettled;
-        const held = await withDeadline(this.#options.lease.add(this.#unsettled), SEND_TIMEOUT_MS, "a part of a shared answer was not taken in time");
+        const held = await withDeadline(this.#options.lease.add({ ...this.#unsettled, resumableMs: this.#resumableMs }), SEND_TIMEOUT_MS, "a part of a shared answer was not taken in time");
         this.#unsettled = undefined;
         this.#heard(held, state);
       }
@@ -151,7 +158,7 @@ export class Publisher {
     }
   }
 
-  #next(): Addition {
+  #next(): Omit<Addition, "resumableMs"> {
     this.#due = false;
     const parts = this.#waiting;
     this.#waiting = [];
@@ -159,7 +166,7 @@ export class Publisher {
     const state = this.#state === "open" && this.#retired ? "retired" : this.#state;
     // The end has a place of its own among the frames.
     if (frame || state === "done") this.#number += 1;
-    return { number: this.#number, frame, state, resumableMs: this.#resumableMs };
+    return { number: this.#number, frame, state };
   }
 
   #seal(parts: readonly Uint8Array[]): Uint8Array | undefined {
@@ -173,11 +180,17 @@ export class Publisher {
     }
   }
 
+  get #resumableMs(): number {
+    return Math.max(0, this.#resumableUntil - performance.now());
+  }
+
   #resumable(): Resumable | undefined {
-    if (this.#resumableMs === 0) return undefined;
-    const { lease } = this.#options;
+    const { lease, failed, call: { key, control, tagsOf } } = this.#options;
     const number = this.#number;
-    return { until: performance.now() + this.#resumableMs, withdraw: () => lease.add({ number, frame: undefined, state: "done", resumableMs: 0 }) };
+    const withdraw = (): Promise<unknown> => lease.add({ number, frame: undefined, state: "done", resumableMs: 0 });
+    // Retired while its end was on its way.
+    if (this.#retired && this.#state === "done") withdraw().catch(failed);
+    return this.#resumableMs === 0 ? undefined : { asked: { key, control, tagsOf }, until: this.#resumableUntil, withdraw };
   }
 
   #heard(held: boolean, state: Addition["state"]): void {

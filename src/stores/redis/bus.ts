@@ -3,10 +3,10 @@ import { ignore, raceAbort } from "../../core/abort.ts";
 import { resolveWith } from "../../core/options.ts";
 import { warn } from "../../core/warn.ts";
 import type { Bus, BusListener, Invalidation, Position } from "../bus.ts";
-import type { RedisLike } from "./client.ts";
+import { isRefusal, type RedisLike } from "./client.ts";
 import { RedisConnection, type RedisSource } from "./connection.ts";
 import type { Link } from "./link.ts";
-import { APPEND, BEGINNING, LOG_LENGTH, LOG_PAGE, type LogEntry, type LogPage, READ, readMessage, readPage, readRecord } from "./log.ts";
+import { APPEND, BEGINNING, LOG_LENGTH, LOG_PAGE, type LogEntry, type LogPage, READ, readMessage, readPage, readRecord, readUnlogged, writeUnlogged } from "./log.ts";
 import { Outbox } from "./outbox.ts";
 
 export interface RedisBusOptions {
@@ -16,6 +16,8 @@ export interface RedisBusOptions {
 
 /** Publishers whose last record is remembered, to know one that was sent twice. */
 const KNOWN_PUBLISHERS = 1000;
+/** Records that were heard without a place and are remembered, because they are told again and again. */
+const KNOWN_UNLOGGED = 20_000;
 
 /**
  * Carries invalidations through Redis 6 or later: a log that everybody can read again from where they stood, and pub/sub to hear of it at once.
@@ -39,6 +41,9 @@ class RedisBus implements Bus {
   readonly #outbox: Outbox;
   readonly #hearers = new Map<string, Set<(message: string) => void>>();
   readonly #counts = new Map<string, number>();
+  readonly #unlogged = new Set<string>();
+  /** What Redis refuses at the moment. */
+  readonly #refused = new Set<"append" | "read">();
   #listener: BusListener | undefined;
   #position: Position | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
@@ -56,7 +61,10 @@ class RedisBus implements Bus {
     this.#channel = redis.channel("bus");
     this.#keys = [`${redis.prefix}{bus}:epoch`, `${redis.prefix}{bus}:log`];
     this.#link = redis.subscriber({ up: (client) => void this.#greet(client), down: () => (this.#isCurrent = false) });
-    this.#outbox = new Outbox((records) => this.#append(records));
+    this.#outbox = new Outbox({
+      send: (records) => this.#append(records),
+      tell: (records) => this.#answered(redis.call("publish", this.#channel, writeUnlogged(records))),
+    });
   }
 
   get position(): Position | undefined {
@@ -144,12 +152,26 @@ class RedisBus implements Bus {
   }
 
   #heard(message: string): void {
+    const unlogged = readUnlogged(message);
+    if (unlogged) return unlogged.forEach((record) => this.#hearUnlogged(record));
     const heard = readMessage(message);
     const position = this.#position;
     if (!heard || (position?.epoch === heard.epoch && heard.entry.seq <= position.seq)) return;
     const isNext = position?.epoch === heard.epoch && heard.entry.seq === position.seq + 1;
     if (isNext && !this.#catchingUp) this.#tell(heard.entry, heard.epoch);
     else void this.#catchUp();
+  }
+
+  /** Whoever has heard of all places so far has not heard of this one; our own place stays. */
+  #hearUnlogged(record: string): void {
+    const read = readRecord(record);
+    if (!read || read.publisher === this.#outbox.publisher || read.count <= (this.#counts.get(read.publisher) ?? 0)) return;
+    const name = `${read.publisher} ${read.count}`;
+    if (this.#unlogged.has(name)) return;
+    this.#unlogged.add(name);
+    if (this.#unlogged.size > KNOWN_UNLOGGED) for (const oldest of this.#unlogged.values().take(1)) this.#unlogged.delete(oldest);
+    const { epoch, seq } = this.#position ?? { epoch: "", seq: 0 };
+    this.#notify((listener) => listener.invalidated(read.invalidation, { epoch, seq: seq + 1 }, 0));
   }
 
   /** Reads the log from where we stand to its end. Never rejects: the next heartbeat tries again. */
@@ -163,7 +185,7 @@ class RedisBus implements Bus {
     while (this.#isBehind && !this.#closed) {
       this.#isBehind = false;
       const { epoch, seq } = this.#position ?? { epoch: "", seq: 0 };
-      const page = readPage(await this.#answered(this.#redis.script(READ, this.#keys, [randomUUID(), epoch, seq, LOG_PAGE])));
+      const page = readPage(await this.#watched("read", this.#redis.script(READ, this.#keys, [randomUUID(), epoch, seq, LOG_PAGE])));
       this.#follow(page);
       if (page.entries.length === LOG_PAGE) this.#isBehind = true;
     }
@@ -221,7 +243,22 @@ class RedisBus implements Bus {
 
   async #append(records: readonly string[]): Promise<string> {
     const reply = this.#redis.script(APPEND, this.#keys, [randomUUID(), this.#channel, LOG_LENGTH, ...records]);
-    return String(await this.#answered(reply));
+    return String(await this.#watched("append", reply));
+  }
+
+  /** Tells the listener that Redis refuses; one that is away is noticed by whoever keeps entries there. */
+  async #watched<T>(task: "append" | "read", work: Promise<T>): Promise<T> {
+    try {
+      const reply = await this.#answered(work);
+      this.#refused.delete(task);
+      return reply;
+    } catch (error) {
+      if (this.#listener && isRefusal(error) && !this.#refused.has(task)) {
+        this.#refused.add(task);
+        this.#notify((listener) => listener.failed?.(error));
+      }
+      throw error;
+    }
   }
 
   #answered<T>(work: Promise<T>): Promise<T> {

@@ -5,7 +5,7 @@ export type RedisArgument = string | number | Buffer;
 export interface RedisLike {
   /** `true` for a `Cluster`. */
   readonly isCluster: boolean;
-  readonly options: { readonly keyPrefix?: string | undefined };
+  readonly options: { readonly keyPrefix?: string | undefined; readonly tls?: object | undefined };
   /** The socket; a `Cluster` has none of its own. */
   readonly stream?: RedisSocket;
   call(command: string, ...args: RedisArgument[]): Promise<unknown>;
@@ -16,6 +16,11 @@ export interface RedisLike {
   /** The connections of a `Cluster`, one for each node. */
   nodes?(role: "master"): RedisLike[];
   on(event: string, listener: (...args: unknown[]) => void): unknown;
+}
+
+/** Whether Redis has answered, and does not do what it was asked for. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && error.name === "ReplyError";
 }
 
 export interface RedisSocket {

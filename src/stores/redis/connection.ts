@@ -1,7 +1,7 @@
 import { OptionError, StoreError } from "../../core/errors.ts";
 import { resolveWith } from "../../core/options.ts";
 import { loadPeer } from "../../core/peer.ts";
-import { OUR_CONNECTION, OUR_TIMEOUTS, type RedisArgument, type RedisLike } from "./client.ts";
+import { isRefusal, OUR_CONNECTION, OUR_TIMEOUTS, type RedisArgument, type RedisLike } from "./client.ts";
 import { Link, type LinkEvents } from "./link.ts";
 import type { RedisScript } from "./script.ts";
 
@@ -134,8 +134,8 @@ export class RedisConnection {
 
   /** Asks for the server's version, once. A user who may not ask is believed. */
   async #admit(client: RedisLike): Promise<void> {
-    const info = await client.call("info", "server").catch((error: Error) => {
-      if (error.name === "ReplyError") return "";
+    const info = await client.call("info", "server").catch((error: unknown) => {
+      if (isRefusal(error)) return "";
       throw error;
     });
     const version = /^redis_version:(\S+)/m.exec(String(info))?.[1];

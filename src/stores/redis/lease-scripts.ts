@@ -4,7 +4,7 @@ import { redisScript } from "./script.ts";
 export const FRAMES_PAGE = 64;
 
 /**
- * A lease is a hash that expires when it is not renewed: token, id, mode, state, since, until, frames. The answer is a stream of its own for each token, with ids
+ * A lease is a hash that expires when it is not renewed: token, id, mode, state, since, until, at, frames. The answer is a stream of its own for each token, with ids
  * `<number>-0`, so that what a leader writes who has lost the lease could reach nobody, even if it got so far; the last frame of a whole answer has a field `e`.
  * Times are the server's: the clocks of processes differ.
  */
@@ -13,15 +13,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
 
-/** KEYS: lease. ARGV: token, id, mode, duration, largest age or -1. Gives `lead`, `alone`, or `follow`, token, id, mode. */
+/** KEYS: lease. ARGV: token, id, mode, duration, largest age or -1. Gives `lead`, `alone`, or `follow`, token, id, mode, and for how long it has been whole. */
 export const JOIN = redisScript(`${NOW}
-local token, id, mode, state, since, til = unpack(redis.call('HMGET', KEYS[1], 'token', 'id', 'mode', 'state', 'since', 'until'))
+local token, id, mode, state, since, til, at = unpack(redis.call('HMGET', KEYS[1], 'token', 'id', 'mode', 'state', 'since', 'until', 'at'))
 if token == ARGV[1] then return {'lead'} end
 if token then
   local oldest = tonumber(ARGV[5])
   local current = oldest < 0 or now - since < oldest
   local followable = state == 'open' or (state == 'done' and now < tonumber(til))
-  if current and followable then return {'follow', token, id, mode} end
+  local age = state == 'done' and now - (at or since) or 0
+  if current and followable then return {'follow', token, id, mode, age} end
   if state ~= 'done' then return {'alone'} end
 end
 redis.call('DEL', KEYS[1])
@@ -40,7 +41,7 @@ if number == last + 1 and (done or ARGV[3] ~= '') then
   if done then redis.call('XADD', KEYS[2], ARGV[2] .. '-0', 'f', ARGV[3], 'e', '1') else redis.call('XADD', KEYS[2], ARGV[2] .. '-0', 'f', ARGV[3]) end
   redis.call('HSET', KEYS[1], 'frames', number)
 end
-redis.call('HSET', KEYS[1], 'state', ARGV[4], 'until', now + ARGV[6])
+redis.call('HSET', KEYS[1], 'state', ARGV[4], 'until', now + ARGV[6], 'at', now)
 if ARGV[4] == 'unshared' then redis.call('DEL', KEYS[2]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])

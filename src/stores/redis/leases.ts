@@ -19,9 +19,9 @@ export function redisLeases(redis: RedisConnection, bus: Bus, { durationMs = 5_0
     async join(key, applicant) {
       const token = randomUUID();
       const place = (of: string): Place => new Place(redis, key, of);
-      const [role, heldBy = "", leaderId = "", mode = ""] = (await place(token).run(JOIN, [...argumentsOf(applicant, durationMs)])) as string[];
+      const [role, heldBy = "", leaderId = "", mode = "", ageMs = 0] = (await place(token).run(JOIN, [...argumentsOf(applicant, durationMs)])) as [string, string?, string?, string?, number?];
       if (role === "lead") return { role: "leader", lease: new RedisLease(place(token), durationMs, readableMs) };
-      if (role === "follow") return { role: "follower", live: new RedisLiveAnswer(place(heldBy), bus, leaderId, mode) } satisfies Joined;
+      if (role === "follow") return { role: "follower", live: new RedisLiveAnswer(place(heldBy), bus, { leaderId, mode, ageMs }) } satisfies Joined;
       return { role: "alone" };
     },
   };
@@ -87,13 +87,15 @@ class RedisLiveAnswer implements LiveAnswer {
   readonly token: string;
   readonly leaderId: string;
   readonly mode: string;
+  readonly ageMs: number;
   readonly #place: Place;
   readonly #bus: Bus;
 
-  constructor(place: Place, bus: Bus, leaderId: string, mode: string) {
+  constructor(place: Place, bus: Bus, { leaderId, mode, ageMs }: Pick<LiveAnswer, "leaderId" | "mode" | "ageMs">) {
     this.token = place.token;
     this.leaderId = leaderId;
     this.mode = mode;
+    this.ageMs = ageMs;
     this.#place = place;
     this.#bus = bus;
   }

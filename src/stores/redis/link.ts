@@ -1,6 +1,6 @@
 import { ignore } from "../../core/abort.ts";
 import { PerfError } from "../../core/errors.ts";
-import type { RedisLike } from "./client.ts";
+import { isRefusal, type RedisLike } from "./client.ts";
 
 export interface LinkEvents {
   /** A new connection is ready. */
@@ -24,6 +24,7 @@ export class Link {
   #failures = 0;
   #pause: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Why there is no connection, from the latest attempt that has told. */
   #lastError: unknown;
 
   /** @param make makes a client that is not connected and never reconnects by itself */
@@ -42,7 +43,8 @@ export class Link {
     const client = this.#ready ?? (await (this.#first ??= this.#attempt()).then(() => this.#ready, ignore));
     if (client) return client;
     if (PerfError.isInstance(this.#lastError)) throw this.#lastError;
-    throw new Error("Redis is not connected", { cause: this.#lastError });
+    const cause = withoutSecrets(this.#lastError);
+    throw new Error(cause ? `Redis is not connected: ${cause.message}` : "Redis is not connected", { cause });
   }
 
   /** Gives the connection up, e.g. because nothing comes from it, and makes another. */
@@ -70,17 +72,30 @@ export class Link {
   async #connect(client: RedisLike): Promise<void> {
     if (this.#closed) throw new Error("This connection is closed");
     this.#current = client;
-    this.#lastError = undefined;
-    client.on("error", (error) => (this.#lastError = error));
+    let failure: unknown;
+    client.on("error", (error) => (this.#lastError = failure = client.options.tls ? timeoutOfTls(error) : error));
     client.on("end", () => this.#ended(client));
     client.on("connect", () => client.stream?.unref());
-    const deadline = setTimeout(() => this.#abandon(client), HANDSHAKE_TIMEOUT_MS).unref();
+    const deadline = setTimeout(() => {
+      this.#lastError = failure ??= new Error(`no answer within ${HANDSHAKE_TIMEOUT_MS} ms`);
+      this.#abandon(client);
+    }, HANDSHAKE_TIMEOUT_MS).unref();
     try {
       await client.connect();
+    } catch (error) {
+      // ioredis says only that the connection is closed where it has told the reason before.
+      if (failure === undefined && this.#current === client) this.#lastError = error;
+      throw error;
     } finally {
       clearTimeout(deadline);
     }
     if (this.#current !== client) throw new Error("This connection was given up");
+    // ioredis goes on in database 0 when there is no such database as was asked for.
+    if (isRefusal(failure)) {
+      this.#abandon(client);
+      throw failure;
+    }
+    this.#lastError = undefined;
     this.#failures = 0;
     this.#ready = client;
     this.#events.up?.(client);
@@ -109,4 +124,19 @@ export class Link {
     clearTimeout(this.#pause);
     this.#pause = setTimeout(() => void this.#attempt().catch(ignore), pauseMs).unref();
   }
+}
+
+/** A plain Redis waits for the end of a line that never comes in a TLS handshake. */
+function timeoutOfTls(error: unknown): unknown {
+  const isTimeout = error instanceof Error && (error as NodeJS.ErrnoException).code === "ETIMEDOUT";
+  return isTimeout ? new Error(`${error.message}, perhaps because the port does not speak TLS`, { cause: error }) : error;
+}
+
+/** Errors of ioredis carry the command that failed, which may be the one with the password; a server may repeat it in the message. */
+function withoutSecrets(error: unknown): Error | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { command } = error as { command?: { name: string; args: readonly unknown[] } };
+  if (!command) return error;
+  const secret = /^(auth|hello)$/i.test(command.name) ? String(command.args.at(-1) ?? "") : "";
+  return new Error(secret ? error.message.replaceAll(secret, "***") : error.message);
 }

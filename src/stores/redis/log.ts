@@ -35,9 +35,13 @@ local function life(fresh)
 end
 `;
 
-/** ARGV: id for a new life, channel, length of the log, records. Gives the epoch. */
+/**
+ * ARGV: id for a new life, channel, length of the log, records. Gives the epoch. A full Redis refuses what takes memory only until a script has written:
+ * it has to trim first.
+ */
 export const APPEND = redisScript(`${LIFE}
 local epoch, seq = life(ARGV[1])
+redis.pcall('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[3])
 for at = 4, #ARGV do
   seq = seq + 1
   local text = string.format('%.0f', seq)
@@ -87,6 +91,24 @@ export function readPage(reply: unknown): LogPage {
 export function readMessage(message: string): { readonly epoch: string; readonly entry: LogEntry } | undefined {
   const [, epoch = "", seq, record = ""] = /^(\S+) (\d+) (.*)$/s.exec(message) ?? [];
   return seq === undefined ? undefined : { epoch, entry: { seq: Number(seq), record, ageMs: 0 } };
+}
+
+const UNLOGGED = "unlogged ";
+
+/** A message on the bus' channel with records that the log has not taken. */
+export function writeUnlogged(records: readonly string[]): string {
+  return UNLOGGED + JSON.stringify(records);
+}
+
+/** The records of such a message; `undefined` for any other. */
+export function readUnlogged(message: string): string[] | undefined {
+  if (!message.startsWith(UNLOGGED)) return undefined;
+  try {
+    const records: unknown = JSON.parse(message.slice(UNLOGGED.length));
+    return Array.isArray(records) ? records.filter((record) => typeof record === "string") : [];
+  } catch {
+    return [];
+  }
 }
 
 /** What somebody published. `count` grows with each one of the same publisher: what comes with the same or a lower one was sent twice. */

@@ -1,4 +1,6 @@
+import { Batcher } from "../batcher.ts";
 import type { Store, StoredEntry, StoredKey, StoreStats } from "../store.ts";
+import { isRefusal } from "./client.ts";
 import { RedisConnection, type RedisSource } from "./connection.ts";
 import { packEntry, unpackEntry } from "./entry.ts";
 import { DROP, FORGET, HOTTEST, INDEX, PAGE, TOUCH, WRITE } from "./entry-scripts.ts";
@@ -6,6 +8,8 @@ import { DROP, FORGET, HOTTEST, INDEX, PAGE, TOUCH, WRITE } from "./entry-script
 /** Keys that one run of a script looks at: a fraction of a millisecond of the server's time. */
 const DROP_BATCH = 200;
 const BATCH = 1000;
+/** Entries that are read by one command: Redis answers nobody else meanwhile. */
+const READ_BATCH = 64;
 const HOT_MEMBERS = 10_000;
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 /** Where the weights of hits begin, 2026-01-01; a double holds a thousand doublings more. */
@@ -30,6 +34,9 @@ class RedisStore implements Store {
   readonly #entries: string;
   readonly #labels: string;
   readonly #hot: string;
+  readonly #reads: Batcher<string, Uint8Array | undefined>;
+  /** Entries that Redis was asked for one by one and has not given yet. */
+  #underWay = 0;
 
   constructor(redis: RedisConnection, owns: boolean) {
     this.#redis = redis;
@@ -37,11 +44,12 @@ class RedisStore implements Store {
     this.#entries = `${redis.prefix}e:`;
     this.#labels = `${redis.prefix}l:`;
     this.#hot = `${redis.prefix}hot`;
+    this.#reads = new Batcher({ run: (keys) => this.#getAll(keys), maxItems: READ_BATCH, isOneItemsFault: isRefusal });
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    const packed = await this.#redis.callBuffer("get", this.#entries + key);
-    return packed === null ? undefined : unpackEntry(packed as Buffer);
+  /** One alone goes at once; what is asked for beside it goes together, by ticks. */
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#underWay === 0 || this.#redis.isCluster ? this.#getOne(key) : this.#reads.add(key);
   }
 
   async set(key: string, { value, expiresAt, labels }: StoredEntry): Promise<void> {
@@ -113,6 +121,22 @@ class RedisStore implements Store {
     if (this.#owns) this.#redis.close();
   }
 
+  async #getOne(key: string): Promise<Uint8Array | undefined> {
+    this.#underWay += 1;
+    try {
+      return valueOf(await this.#redis.callBuffer("get", this.#entries + key));
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  async #getAll(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    const [only, ...others] = keys;
+    if (only !== undefined && others.length === 0) return [await this.#getOne(only)];
+    const replies = await this.#redis.callBuffer("mget", ...keys.map((key) => this.#entries + key));
+    return (replies as unknown[]).map(valueOf);
+  }
+
   /** The group whose indices have the fewest members: every entry that is looked for is in one of these. */
   async #narrowest(groups: Groups): Promise<readonly string[]> {
     const [only, ...others] = groups;
@@ -163,7 +187,7 @@ class RedisStore implements Store {
       const infos = await this.#redis.callMasters("info", "stats");
       return infos.some((info) => !/^evicted_keys:0\s*$/m.test(String(info)));
     } catch (error) {
-      if (error instanceof Error && error.name === "ReplyError") return true;
+      if (isRefusal(error)) return true;
       throw error;
     }
   }
@@ -172,6 +196,10 @@ class RedisStore implements Store {
 /** What the script DROP says of an entry. */
 const DROPPED = 1;
 const STAYS = 2;
+
+function valueOf(packed: unknown): Uint8Array | undefined {
+  return packed === null ? undefined : unpackEntry(packed as Buffer);
+}
 
 function batches<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_unused, index) => items.slice(index * size, (index + 1) * size));

@@ -103,6 +103,20 @@ describe("invalidate and clear", () => {
     expect((failure as OptionError).option).toBe(option);
   });
 
+  it("forget what a tenant asked together with the answers, and never show one tenant's question to another", async () => {
+    const { perf, facts } = listening();
+    const fast = withPerf(new ScriptedChat(), perf);
+    await fast.invoke("the diagnosis of patient X", wishes({ tenant: "acme" }));
+    await fast.invoke("the diagnosis of patient Y", wishes({ tenant: "globex" }));
+    const [acme, globex] = facts.map(({ cache }) => cache!.key as string);
+    expect((await perf.cache.explain(globex!)).nearest).toBeUndefined();
+    await perf.cache.invalidate({ tags: ["unrelated"] });
+    expect((await perf.cache.explain(acme!)).question).toBeDefined();
+    await perf.cache.invalidate({ tenant: "acme" });
+    expect(await perf.cache.explain(acme!)).toEqual({ key: acme });
+    expect((await perf.cache.explain(globex!)).question).toBeDefined();
+  });
+
   it("do nothing where there is no cache", async () => {
     const perf = createPerf({ coalesce: true });
     expect(await perf.cache.invalidate({ tags: ["x"] })).toBe(0);

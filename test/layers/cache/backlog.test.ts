@@ -3,7 +3,7 @@ import { Backlog } from "../../../src/layers/cache/backlog.ts";
 import type { PendingWrite } from "../../../src/layers/cache/backlog.ts";
 
 function write(labels: readonly string[] = [], sizeBytes = 1): PendingWrite {
-  return { labels, sizeBytes, since: Date.now(), seal: () => undefined };
+  return { labels, sizeBytes, since: Date.now(), isInvalid: () => false, seal: () => undefined };
 }
 
 const tagged = (label: string): { groups: string[][] } => ({ groups: [[label]] });

@@ -124,8 +124,8 @@ describe("deepCopy", () => {
   it("keeps what only its class can copy", () => {
     const handle = new (class Handle {})();
     expect(deepCopy({ handle }).handle).toBe(handle);
-    const map = new Map([["f", () => 1]]);
-    expect(deepCopy(map)).toBe(map);
+    const map = deepCopy(new Map([["h", { handle }]]));
+    expect(map.get("h")?.handle).toBe(handle);
   });
 });
 

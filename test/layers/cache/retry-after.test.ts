@@ -4,7 +4,7 @@ import { FakeEmbeddings } from "../../support/fakes/embeddings.ts";
 import { chatModel, simulator } from "../../testing/support.ts";
 import { settle } from "../support/gate.ts";
 import { listening } from "../support/listening.ts";
-import { Numbered, refusal } from "../support/replies.ts";
+import { Numbered, refusal, wishing } from "../support/replies.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date", "performance", "setTimeout", "clearTimeout"] }));
 afterEach(() => void vi.useRealTimers());
@@ -126,6 +126,36 @@ describe("a refusal with a time to come back", () => {
     expect((await fast.invoke("old")).text).toBe("answer 2");
     model.failure = undefined;
     expect((await begin(fast.invoke("new"))).ended()).toBe(false);
+  });
+});
+
+describe("the longest wait", () => {
+  it.each<[number, boolean]>([[0, true], [1_999, true], [2_000, false]])("of %i ms: a call after a refusal for 2 s goes on at once: %s", async (maxRetryAfterMs, atOnce) => {
+    const { fast } = await refused(refusal(429, { "retry-after": "2" }), { maxRetryAfterMs });
+    expect((await begin(fast.invoke("one"))).ended()).toBe(atOnce);
+  });
+});
+
+describe("whoever need not wait does not", () => {
+  it("a call past the cache", async () => {
+    const { fast } = await refused(refusal(429, { "retry-after": "2" }));
+    expect((await begin(fast.invoke("one", wishing({ cache: "bypass" })))).ended()).toBe(true);
+    expect((await begin(fast.invoke("one"))).ended()).toBe(false);
+  });
+
+  it("a model with a fallback, by invoke, stream and batch, with wishes of its own too; the last of them waits", async () => {
+    const { perf, model } = await refused(refusal(429, { "retry-after": "2" }));
+    const other = new Numbered({ model: "scripted-2" });
+    const chain = withPerf(model.withFallbacks([other]), perf);
+    model.failure = refusal(429, { "retry-after": "2" });
+    expect((await begin(chain.invoke("one"))).ended()).toBe(true);
+    expect((await begin(chain.invoke("two", wishing({ tags: ["a"] })))).ended()).toBe(true);
+    expect((await begin(chain.stream("three").then((stream) => Array.fromAsync(stream)))).ended()).toBe(true);
+    expect((await begin(chain.batch(["four", "five"]))).ended()).toBe(true);
+    expect(other.seen).toHaveLength(5);
+    other.failure = refusal(429, { "retry-after": "2" });
+    await expect(chain.invoke("six")).rejects.toThrow("429");
+    expect((await begin(chain.invoke("seven"))).ended()).toBe(false);
   });
 });
 

@@ -1,4 +1,4 @@
-import { createPerf, withPerf, type CacheOptions } from "langchain-perf";
+import { createPerf, withPerf, type CacheOptions, type Perf } from "langchain-perf";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeLLM } from "../../support/fakes/llm.ts";
 import { Faucet, Gate, settle } from "../support/gate.ts";
@@ -123,6 +123,31 @@ describe.each([true, false])("an answer past its time (coalesced: %s)", (coalesc
     expect(await asked).toEqual(["answer 1", "answer 1", "answer 1"]);
     expect(model.seen).toHaveLength(coalesce ? 2 : 4);
     expect(facts.slice(1).map(({ cache, error }) => [cache?.status, error])).toEqual([["stale", undefined], ["stale", undefined], ["stale", undefined]]);
+  });
+});
+
+describe("an old answer that is no longer good when the model has failed", () => {
+  it.each<[string, (perf: Perf) => unknown]>([
+    ["because it was invalidated meanwhile", (perf) => perf.cache.invalidate({ tags: ["alice"] })],
+    ["because its time was up meanwhile", () => vi.advanceTimersByTime(10_000)],
+  ])("is not given: %s", async (_name, spoil) => {
+    const { perf, facts } = listening({ cache: TIMES, coalesce: true });
+    const gate = new Gate();
+    let broken = false;
+    const work = perf.cached("work", async () => {
+      if (!broken) return "old";
+      await gate.promise;
+      throw down;
+    }, { tags: ["alice"] });
+    await work();
+    vi.advanceTimersByTime(2_000);
+    broken = true;
+    const asked = work().catch((error: unknown) => error);
+    await settle();
+    await spoil(perf);
+    gate.open();
+    expect(await asked).toBe(down);
+    expect(facts.at(-1)?.error?.message).toBe("down");
   });
 });
 

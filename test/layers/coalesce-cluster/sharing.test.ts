@@ -161,7 +161,7 @@ describe("an answer that was invalidated", () => {
   it("goes on for those who asked before, and is followed by nobody who asks afterwards", async () => {
     await using pair = await members(redis.url, 2);
     const [one, other] = [...pair] as [Member, Member];
-    const leader = new Reading(one.fast.stream("q"));
+    const leader = new Reading(one.fast.stream("q", wishing({ tags: ["any"] })));
     await eventually(() => one.taps.length === 1);
     const before = new Reading(other.fast.stream("q"));
     one.taps[0]!.push(...words("old"));
@@ -176,6 +176,21 @@ describe("an answer that was invalidated", () => {
     await Promise.all([leader.done, before.done, after.done]);
     expect(before.texts).toEqual(["old", "!"]);
     expect(after.texts).toEqual(["new", "!"]);
+  });
+
+  it("by a condition that cannot concern it is followed all the same", async () => {
+    await using pair = await members(redis.url, 2);
+    const [one, other] = [...pair] as [Member, Member];
+    const leader = one.fast.invoke("q", wishing({ tags: ["t"] }));
+    await eventually(() => one.gates.length === 1);
+    for (const { perf } of pair) await perf.cache.invalidate({ key: "another" });
+    await one.perf.cache.invalidate({ tenant: "another" });
+    await other.perf.cache.invalidate({ namespace: "another", tags: ["t"] });
+    const follower = other.fast.invoke("q");
+    await pair.followed();
+    one.gates[0]!.open("shared");
+    expect([(await leader).text, (await follower).text]).toEqual(["shared", "shared"]);
+    expect(other.asked).toBe(0);
   });
 
   it("is followed by no process that was started after the invalidation, and heard nothing of it", async () => {

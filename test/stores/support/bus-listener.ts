@@ -4,6 +4,7 @@ import type { BusListener, Invalidation, Position } from "../../../src/stores/bu
 export class Heard implements BusListener {
   /** In the order of telling: the label of an invalidation, `all`, or `lost`. */
   readonly log: string[] = [];
+  readonly failures: string[] = [];
   position: Position | undefined;
 
   invalidated(invalidation: Invalidation, position: Position): void {
@@ -14,6 +15,10 @@ export class Heard implements BusListener {
   lost(position: Position): void {
     this.log.push("lost");
     this.position = position;
+  }
+
+  failed(error: Error): void {
+    this.failures.push(error.message);
   }
 }
 

@@ -192,9 +192,11 @@ export class Processes {
     const concerned = meanwhile.filter(({ by }) => reference.concerns(by, made));
     if (concerned.some((forgotten) => forgotten.process === process && forgotten.at > begunAt)) reference.dead(process).add(made.serial);
     if (concerned.length > 0 || reference.dead(process).has(made.serial) || made.until <= Date.now()) return;
+    const isKnownInvalid = reference.forgotten.some((forgotten) => !forgotten.heard.has(process) && forgotten.at > made.begunAt && reference.concerns(forgotten.by, made));
+    // It takes the place of a valid answer, and is erased as soon as its process hears that it is invalid.
+    if (isKnownInvalid && ask.made === made) for (const at of this.storesOf(process)) this.wanted[at]!.delete(keyName(made.question, made.tenant));
     if (reference.isOutdated(made)) return;
     reference.kept(process, made);
-    const isKnownInvalid = reference.forgotten.some((forgotten) => !forgotten.heard.has(process) && forgotten.at > made.begunAt && reference.concerns(forgotten.by, made));
     if (ask.made !== made || isKnownInvalid) return;
     // Another process's erasure of an outage may come after it.
     const isOwed = this.processes.some((_, other) => other !== process && this.tiers(other).some(({ pending }) => pending > 0));

@@ -1,0 +1,19 @@
+import { ignore } from "./abort.ts";
+import { warn } from "./warn.ts";
+
+/** What a callback of the user's own gave at once. A promise is no answer, and its failure is nobody's. */
+export function atOnce(given: unknown): unknown {
+  if (!(given instanceof Promise)) return given;
+  given.catch(ignore);
+  return undefined;
+}
+
+/** Warns the first time only: what is wrong with a callback is wrong at every call. */
+export function warnOnce(): typeof warn {
+  let warned = false;
+  return (consequence, error) => {
+    if (warned) return;
+    warned = true;
+    warn(consequence, error);
+  };
+}
