@@ -18,6 +18,7 @@ const HEAD_BYTES = ID_BYTES + SALT_BYTES + IV_BYTES;
 const ENTRIES_PER_SALT = 2 ** 24;
 /** Derived keys of other processes' salts that are kept. */
 const MAX_SALTS = 1_000;
+const MAX_LABELS = 10_000;
 
 /** Separates our keys from those that anybody else derives of the same secret. */
 const CONTEXT = "langchain-perf/seal@1";
@@ -36,6 +37,7 @@ export class DerivedKeys {
   readonly #entries = new Map<string, KeyObject>();
   #salt = randomBytes(SALT_BYTES);
   #sealed = 0;
+  readonly #known = new Map<string, string>();
 
   constructor(secret: EncryptionSecret) {
     this.#root = rootOf(secret);
@@ -72,8 +74,17 @@ export class DerivedKeys {
     return plain;
   }
 
-  /** HMAC-SHA-256, cut to 128 bits. */
+  /** HMAC-SHA-256, cut to 128 bits. Remembered: tenants and tags come again with each call. */
   label(text: string): string {
+    let label = this.#known.get(text);
+    if (label !== undefined) return label;
+    label = this.#hmac(text);
+    if (this.#known.size === MAX_LABELS) this.#known.clear();
+    this.#known.set(text, label);
+    return label;
+  }
+
+  #hmac(text: string): string {
     // UTF-8 writes every half of a cut emoji as the same replacement character.
     const bytes = Buffer.from(text, text.isWellFormed() ? "utf8" : "utf16le");
     return createHmac("sha256", this.#labels).update(bytes).digest().subarray(0, 16).toString("base64url");

@@ -59,7 +59,6 @@ const PLACE_BYTES = 16;
 /** Ends the decompression of a bomb; what is larger is not compressed. */
 const MAX_UNCOMPRESSED_BYTES = 64 * 2 ** 20;
 const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
-const MAX_LABELS = 10_000;
 
 /**
  * An entry is a byte for the version, one for flags, and a body, `meta` and payload, that is compressed and encrypted as configured.
@@ -169,16 +168,6 @@ function splitBody(body: Uint8Array, compressed: boolean, space: EntrySpace | un
   return opened;
 }
 
-/** Pseudonyms are remembered: tags and tenants come again with each call. */
 function labels(keys: readonly DerivedKeys[]): (text: string) => readonly string[] {
-  if (keys.length === 0) return (text) => [text];
-  const known = new Map<string, readonly string[]>();
-  return (text) => {
-    let found = known.get(text);
-    if (found) return found;
-    found = keys.map((key) => key.label(text));
-    if (known.size === MAX_LABELS) known.clear();
-    known.set(text, found);
-    return found;
-  };
+  return keys.length === 0 ? (text) => [text] : (text) => keys.map((key) => key.label(text));
 }

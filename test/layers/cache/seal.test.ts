@@ -149,15 +149,13 @@ describe("encryption", () => {
     expect(pseudonym).toMatch(/^[\w-]{22}$/);
     expect(createSealer({ encryptionKey: current }).label("tenant:acme")).toEqual([pseudonym]);
     expect(rotated.label("tenant:acme")).toEqual([pseudonym, ...before.label("tenant:acme")]);
-    expect(rotated.label("tenant:acme")).toBe(rotated.label("tenant:acme"));
     expect(new Set(["a", "b", "", "\ud800", "\udfff", "\ufffd"].flatMap((text) => sealers.encrypted.label(text))).size).toBe(6);
     expect(sealers.plain.label("tenant:acme")).toEqual(["tenant:acme"]);
   });
 
-  it("remembers a bounded number of labels", () => {
+  it("stay the same, however many there were in between", () => {
     const first = rotated.label("0");
     for (let at = 1; at <= 10_000; at++) rotated.label(String(at));
-    expect(rotated.label("0")).not.toBe(first);
     expect(rotated.label("0")).toEqual(first);
   });
 });
