@@ -5,6 +5,7 @@ import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
 import { collectOriginals, keepOf, type Keep } from "./keep.ts";
 import { last, once, orItself, settled } from "./parts.ts";
+import { doubt } from "./provenance.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
 import { CallStream, type OpenCall } from "./stream.ts";
 import { warn } from "./warn.ts";
@@ -214,6 +215,7 @@ export class Engine {
     // Who followed a call that was served from the cache was served from the cache.
     if (call.leader?.served && call.leader.facts.cache) call.facts.cache = call.leader.facts.cache;
     if (call.facts.cache?.key !== undefined) call.request.answered?.push(call.facts.cache.key);
+    if (call.request.within && isDoubtful(call, mode, parts)) doubt(call.request.within);
     this.#end(call, started);
   }
 
@@ -277,6 +279,13 @@ function shaper(call: Call, hit: boolean): (part: unknown) => unknown {
 function heard<In, Part>(request: Request<In, Part>, fresh: Part): Part | Promise<Part> {
   const hearing = request.onShared?.(fresh);
   return hearing ? hearing.then(() => fresh) : fresh;
+}
+
+/** Whether an answer must not be kept as a part of something else: it is incomplete, or past its time. */
+function isDoubtful({ kind, facts, input }: Call, mode: Mode, parts: readonly unknown[]): boolean {
+  if (facts.cache?.status === "stale") return true;
+  // What is "partial" only because nobody can copy it is as good as any.
+  return !kind.copiable && parts.length > 0 && ["partial", "filtered"].includes(kind.completeness({ mode, parts }, input));
 }
 
 function failing(error: unknown): AsyncIterator<unknown> {

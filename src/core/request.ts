@@ -2,6 +2,7 @@ import type { CallControl } from "./control.ts";
 import { callCount, type CallFacts } from "./facts.ts";
 import { digest, instancesAsked } from "./key.ts";
 import type { Answer, Backend, Call, Kind, Mode } from "./layer.ts";
+import type { Provenance } from "./provenance.ts";
 import { warn } from "./warn.ts";
 
 /** What an adapter asks of the engine. */
@@ -30,6 +31,8 @@ export interface Request<In = unknown, Part = unknown> {
   readonly hasItems?: boolean;
   /** The call is one item of another and no call of its own for those who listen; its facts go here. */
   readonly itemOf?: (facts: CallFacts) => void;
+  /** What is kept of the result that the answer becomes a part of, e.g. of the function around. */
+  readonly within?: Provenance | undefined;
   /** Nobody waits for the answer. */
   readonly background?: boolean;
   /** Collects the keys of answers that were given, so that they can be forgotten if the program refuses them. */

@@ -43,20 +43,23 @@ export function cachedFunction<A extends unknown[], R>(perf: PerfRuntime, name: 
     if (!scope) return work(...args);
     const { control } = scope;
     const ownTags = tags && [...(control.tags ?? []), ...tags];
+    const within = scope.leaf?.within;
+    const provenance = { isDoubtful: false, around: within };
     return scope.perf.engine.invoke<unknown, R>({
       kind: functionKind as never,
       // Asked for where it may fail: a call without a key goes past the cache.
-      input: key ? { name, get asked() { return atOnce(key(...args)); } } : { name, asked: args },
+      input: key ? { name, provenance, get asked() { return atOnce(key(...args)); } } : { name, provenance, asked: args },
       name,
       origin: work,
       backend: {
-        invoke: (call) => inLeaf(scope, call, () => work(...args)),
+        invoke: (call) => inLeaf(scope, call, () => work(...args), provenance),
         stream: () => {
           throw new Error("A function has no stream.");
         },
       },
       control: { ...control, ...(ttlMs === undefined ? {} : { ttlMs: control.ttlMs ?? ttlMs }), ...(ownTags ? { tags: ownTags } : {}) },
       held: heldIn(scope),
+      within,
       ...(tagsOf ? { tagsOf: (result) => tagsOf(result as R, ...args) } : {}),
     });
   };

@@ -1,6 +1,7 @@
 import type { Backend, Call, Mode } from "../core/layer.ts";
 import type { KindName } from "../core/facts.ts";
 import { itemsBackend } from "../core/items.ts";
+import type { Provenance } from "../core/provenance.ts";
 import type { Request } from "../core/request.ts";
 import { chatKind, type ChatInput, type ChatPart } from "./kinds/chat.ts";
 import { llmKind, type LLMInput, type LLMPart } from "./kinds/llm.ts";
@@ -167,6 +168,7 @@ function requestOf<In, Part>(
     kind, input, backend, laterBackend, origin, model, signal,
     control: scope.control,
     held: heldIn(scope),
+    within: scope.leaf?.within,
     released: scope.released,
     // A program that refuses an answer does not refuse the vectors by which it found its way there.
     answered: kind.name === "embeddings" ? undefined : scope.answered,
@@ -192,8 +194,8 @@ export function heldIn(scope: Scope): readonly string[] {
 }
 
 /** Runs real work marked as a leaf, below the run's span. */
-export function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T): T {
-  return inScope(leafScope(scope, call.kind.name, sharedBy(call)), belowRun(scope, call.facts.runId, work));
+export function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T, within?: Provenance): T {
+  return inScope(leafScope(scope, call.kind.name, sharedBy(call), within), belowRun(scope, call.facts.runId, work));
 }
 
 /** An async generator runs its body in the context of whoever asks for the next part: here always in the leaf's. */

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { NO_WISHES, type CallControl } from "../core/control.ts";
 import type { Engine } from "../core/engine.ts";
 import type { KindName } from "../core/facts.ts";
+import type { Provenance } from "../core/provenance.ts";
 
 /** What patched LangChain classes need of a perf. Its shape is part of the scope's version. */
 export interface PerfRuntime {
@@ -27,6 +28,8 @@ export interface LeafMark {
   readonly kind: KindName | undefined;
   /** Keys of the calls that wait for what runs here. */
   readonly held: readonly string[];
+  /** Of the function whose result is being made here. */
+  readonly within?: Provenance | undefined;
 }
 
 /** What surrounds the code that runs now. It holds no call, no facts and no parts: sockets and timers keep scopes alive. */
@@ -76,7 +79,7 @@ export function rootScope(perf: PerfRuntime, control: CallControl, run: { releas
   if (perf.closed || off) return undefined;
   const outer = currentScope();
   // Keys held further out stay held: the outer call still waits for them.
-  const leaf = outer?.leaf && outer.perf === perf ? { kind: undefined, held: outer.leaf.held } : undefined;
+  const leaf = outer?.leaf && outer.perf === perf ? { kind: undefined, held: outer.leaf.held, within: outer.leaf.within } : undefined;
   return { perf, control, leaf, released: either(run.released, outer?.released), answered: run.answered };
 }
 
@@ -89,9 +92,9 @@ function either(own: AbortSignal | undefined, outer: AbortSignal | undefined): A
  * The scope of the real work of a call of this kind.
  * @param shared set when others may wait for this call too: what it starts then ends with the last of them, not with the first one's stream
  */
-export function leafScope(scope: Scope, kind: KindName, shared: { readonly key: string; readonly signal: AbortSignal | undefined } | undefined): Scope {
+export function leafScope(scope: Scope, kind: KindName, shared: { readonly key: string; readonly signal: AbortSignal | undefined } | undefined, within = scope.leaf?.within): Scope {
   const held = scope.leaf?.held ?? NOTHING_HELD;
-  return shared ? new LeafScope(scope, { kind, held: [...held, shared.key] }, shared.signal) : new LeafScope(scope, { kind, held }, scope.released);
+  return shared ? new LeafScope(scope, { kind, held: [...held, shared.key], within }, shared.signal) : new LeafScope(scope, { kind, held, within }, scope.released);
 }
 
 /** The same scope with changes. */
@@ -102,7 +105,7 @@ export function changedScope(scope: Scope, changes: Partial<Scope>): Scope {
 
 /** The scope of a run that starts inside a leaf: calls in it are seen again. */
 export function runScope(scope: Scope): Scope {
-  return scope.leaf?.kind === undefined ? scope : changedScope(scope, { leaf: { kind: undefined, held: scope.leaf.held } });
+  return scope.leaf?.kind === undefined ? scope : changedScope(scope, { leaf: { kind: undefined, held: scope.leaf.held, within: scope.leaf.within } });
 }
 
 const NOTHING_HELD: readonly string[] = [];

@@ -1,6 +1,7 @@
 import type { Document } from "@langchain/core/documents";
 import { canonical, instanceId, writeIdentity, type IdentityFields } from "../../core/key.ts";
 import { opaque, type Kind, type OwnIdentity, type PartCodec } from "../../core/layer.ts";
+import type { Provenance } from "../../core/provenance.ts";
 import { className, endpointText, fieldsText, opaqueIdentity } from "../identity.ts";
 import { deepCopy, estimateBytes, isCopiable } from "../messages.ts";
 import { modelName, named, targetOf } from "../models.ts";
@@ -9,12 +10,14 @@ import { plainCodec, vectorCodec } from "./codecs.ts";
 interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" | "target"> {
   who(input: In, id: OwnIdentity["id"]): IdentityFields;
   readonly codec?: PartCodec<Part>;
+  /** What is known of the answers of which an answer is made. */
+  provenance?(input: In): Provenance | undefined;
   /** The answer is whatever the user's code gives. */
   readonly anything?: boolean;
 }
 
 /** Kinds whose answer is one plain value, however it is asked for. */
-function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part>, anything = false }: PlainKind<In, Part>): Kind<In, Part> {
+function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part>, provenance, anything = false }: PlainKind<In, Part>): Kind<In, Part> {
   const copy = (part: Part): Part => deepCopy(part);
   return opaque<In, Part, Part>({
     name,
@@ -30,7 +33,7 @@ function plainKind<In, Part>({ name, who, question, target, codec = plainCodec a
     packer: () => (anything ? (part) => (isCopiable(part) ? copy(part) : part) : copy),
     reissuer: () => copy,
     // What is no plain data may change, or be read but once: a tool's generator of events, a function's `Response`.
-    completeness: ({ parts: [whole] }) => (anything && !isCopiable(whole) ? "partial" : "complete"),
+    completeness: ({ parts: [whole] }, input) => (provenance?.(input)?.isDoubtful || (anything && !isCopiable(whole)) ? "partial" : "complete"),
     ...(anything ? { copiable: isCopiable } : {}),
     sizeOf: (answer) => estimateBytes(answer.parts),
     usage: () => undefined,
@@ -95,6 +98,8 @@ export interface FunctionInput {
   readonly name: string;
   /** What the answer depends on: the arguments, or what the user's `key` made of them. `undefined` = nothing is shared. */
   readonly asked: unknown;
+  /** What is known of the answers of which the result is made. */
+  readonly provenance: Provenance;
 }
 
 export const functionKind = plainKind<FunctionInput, unknown>({
@@ -102,6 +107,7 @@ export const functionKind = plainKind<FunctionInput, unknown>({
   who: ({ name }) => [["function", name]],
   question: ({ name, asked }) => ({ asked, config: {}, name }),
   target: ({ name }) => name,
+  provenance: ({ provenance }) => provenance,
   anything: true,
 });
 
