@@ -13,6 +13,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/services/prepare.ts"],
     // Most of the time a test waits for a server or a clock.
     maxWorkers: 3,
     testTimeout: 20_000,

@@ -20,7 +20,28 @@ const run = promisify(execFile);
 
 /** The path of a program. Installs it where that can be done unasked: on Debian, as root. */
 export async function programPath(program: Program): Promise<string> {
-  return locate(program) ?? (await withLock("apt", async () => locate(program) ?? (await install(program))));
+  const present = locate(program);
+  if (present) return present;
+  const { debian, names, variable } = program;
+  const advice = `install ${debian}${variable ? ` or set ${variable}` : ""}`;
+  if (!canInstall()) throw new Error(`${names[0]} is not on the PATH: ${advice}.`);
+  await installMissing([program]).catch((cause: unknown) => {
+    throw new Error(`${(cause as Error).message}: ${advice}.`, { cause });
+  });
+  const path = locate(program);
+  if (!path) throw new Error(`${debian} is installed, but ${names[0]} is not on the PATH.`);
+  return path;
+}
+
+/** Installs those of some programs that are not there, in one go, where that can be done unasked; one process at a time. */
+export async function installMissing(programs: readonly Program[]): Promise<void> {
+  const missing = (): Program[] => programs.filter((program) => !locate(program));
+  if (missing().length === 0 || !canInstall()) return;
+  await withLock("apt", () => install([...new Set(missing().map(({ debian }) => debian))]));
+}
+
+function canInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync("/etc/debian_version");
 }
 
 function locate({ names, folders = [] }: Program): string | undefined {
@@ -30,23 +51,18 @@ function locate({ names, folders = [] }: Program): string | undefined {
   return names.flatMap((name) => places.map((place) => join(place, name))).find(isExecutable);
 }
 
-async function install(program: Program): Promise<string> {
-  const { debian, names, variable } = program;
-  const advice = `install ${debian}${variable ? ` or set ${variable}` : ""}`;
-  if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) throw new Error(`${names[0]} is not on the PATH: ${advice}.`);
-  console.error(`Installing ${debian} with apt, once.`);
-  // RUNLEVEL keeps the package from starting a service of its own.
+async function install(packages: readonly string[]): Promise<void> {
+  if (packages.length === 0) return;
+  console.error(`Installing ${packages.join(", ")} with apt, once.`);
+  // RUNLEVEL keeps the packages from starting services of their own.
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   try {
     await run("apt-get", ["update"], { env });
-    await run("apt-get", ["install", "-y", "--no-install-recommends", debian], { env, maxBuffer: 1 << 26 });
+    await run("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { env, maxBuffer: 1 << 26 });
   } catch (error) {
     const reason = (error as { stderr?: string }).stderr?.trim().split("\n").at(-1) ?? String(error);
-    throw new Error(`apt could not install ${debian} (${reason}): ${advice}.`, { cause: error });
+    throw new Error(`apt could not install ${packages.join(", ")} (${reason})`, { cause: error });
   }
-  const path = locate(program);
-  if (!path) throw new Error(`${debian} is installed, but ${names[0]} is not on the PATH.`);
-  return path;
 }
 
 function isExecutable(path: string): boolean {

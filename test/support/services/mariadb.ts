@@ -3,19 +3,19 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { unprivileged } from "./account.ts";
 import { programPath } from "./binary.ts";
+import { MARIADB, MARIADB_INSTALLER } from "./programs.ts";
 import { converse, freePort, HOST } from "./connection.ts";
 import { makeFolder, type Server, startServer } from "./server.ts";
 import { copyOfTemplate } from "./template.ts";
 
-const DEBIAN = { debian: "mariadb-server", variable: "MARIADB_URL" };
 
 /** For speed: a crash of the machine may lose what a crash of the server keeps. The log is small because every server copies it. */
 const SETTINGS = ["--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=32M", "--skip-name-resolve"];
 
 /** A MariaDB of our own, with the database `test` and `root` without a password. After `kill` and `start` it has what was committed. */
 export async function startMariadb(): Promise<Server> {
-  const command = await programPath({ names: ["mariadbd", "mysqld"], ...DEBIAN });
-  const installer = await programPath({ names: ["mariadb-install-db", "mysql_install_db"], ...DEBIAN });
+  const command = await programPath(MARIADB);
+  const installer = await programPath(MARIADB_INSTALLER);
   const account = unprivileged("mysql", "nobody");
   const port = await freePort();
   const folder = makeFolder("mariadb", account);

@@ -1,5 +1,6 @@
 import { unprivileged } from "./account.ts";
 import { programPath } from "./binary.ts";
+import { MEMCACHED } from "./programs.ts";
 import { converse, freePort, HOST } from "./connection.ts";
 import { makeFolder, type Server, startServer } from "./server.ts";
 
@@ -12,7 +13,7 @@ export interface MemcachedOptions {
 
 /** A Memcached of our own. Its `url` is `host:port`, as memjs wants it. */
 export async function startMemcached({ memoryMb = 64, args = [] }: MemcachedOptions = {}): Promise<Server> {
-  const command = await programPath({ names: ["memcached"], debian: "memcached", variable: "MEMCACHED_URL" });
+  const command = await programPath(MEMCACHED);
   const port = await freePort();
   const account = unprivileged("memcache", "nobody");
   const base = ["-l", HOST, "-p", String(port), "-U", "0", "-m", String(memoryMb), "-t", "2"];

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { unprivileged } from "./account.ts";
 import { programPath } from "./binary.ts";
+import { POSTGRES } from "./programs.ts";
 import { freePort, HOST } from "./connection.ts";
 import { makeFolder, type Server, startServer } from "./server.ts";
 import { copyOfTemplate } from "./template.ts";
@@ -26,7 +27,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 
 /** A Postgres of our own, with the database and the superuser `postgres`. After `kill` and `start` it has what was committed. */
 export async function startPostgres({ settings = {} }: PostgresOptions = {}): Promise<Server> {
-  const command = realpathSync(await programPath({ names: ["postgres"], debian: "postgresql", folders: ["/usr/lib/postgresql/*/bin"], variable: "POSTGRES_URL" }));
+  const command = realpathSync(await programPath(POSTGRES));
   const account = unprivileged("postgres", "nobody");
   const port = await freePort();
   const folder = makeFolder("postgres", account);

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { programPath } from "./binary.ts";
+import { REDIS } from "./programs.ts";
 import { freePort, HOST } from "./connection.ts";
 import { eventually } from "./eventually.ts";
 import { expectPong, redisCommand, startRedis } from "./redis.ts";
@@ -44,7 +45,7 @@ export async function startRedisSentinel(): Promise<RedisSentinel> {
 }
 
 async function startSentinel(masterPort: number): Promise<Server> {
-  const command = await programPath({ names: ["redis-server"], debian: "redis-server" });
+  const command = await programPath(REDIS);
   const port = await freePort();
   const folder = makeFolder("sentinel");
   const lines = [

@@ -1,4 +1,5 @@
 import { programPath } from "./binary.ts";
+import { REDIS } from "./programs.ts";
 import { converse, freePort, HOST } from "./connection.ts";
 import { makeFolder, type Server, startServer } from "./server.ts";
 
@@ -9,7 +10,7 @@ export interface RedisOptions {
 
 /** A Redis of our own. It persists nothing unless the arguments say so: after `kill` and `start` it is empty. */
 export async function startRedis({ args = [] }: RedisOptions = {}): Promise<Server> {
-  const command = await programPath({ names: ["redis-server"], debian: "redis-server", variable: "REDIS_URL" });
+  const command = await programPath(REDIS);
   const port = await freePort();
   const folder = makeFolder("redis");
   const base = ["--port", String(port), "--bind", HOST, "--dir", folder, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
