@@ -45,6 +45,5 @@ export function count(value: number | undefined): string {
 
 /** Text that cannot steer a terminal: what a cache holds was written by others. */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, "\uFFFD");
+  return text.replaceAll(/[^\P{Cc}\t\n]/gu, "\uFFFD");
 }
