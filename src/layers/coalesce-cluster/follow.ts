@@ -1,6 +1,7 @@
 import { raceAbort } from "../../core/abort.ts";
 import { withDeadline } from "../../core/deadline.ts";
 import type { Call, Mode } from "../../core/layer.ts";
+import { pause } from "../../core/pause.ts";
 import type { AnswerState, FrameSealer, LiveAnswer } from "../../stores/leases.ts";
 import { placeOf, splitParts } from "./frames.ts";
 import { Wake } from "./wake.ts";
@@ -70,7 +71,7 @@ async function read({ call, live, failed }: Following, have: number): Promise<Aw
     } catch (error) {
       failed(error);
       if (have === 0 || performance.now() - since > PATIENCE_MS || call.signal?.aborted) return undefined;
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ignore, raceAbort } from "../../core/abort.ts";
+import { withDeadline } from "../../core/deadline.ts";
 import { resolveWith } from "../../core/options.ts";
 import { warn } from "../../core/warn.ts";
 import type { Bus, BusListener, Invalidation, Position } from "../bus.ts";
@@ -85,10 +86,7 @@ class RedisBus implements Bus {
   async publish(invalidation: Invalidation, timeoutMs: number): Promise<void> {
     // Whoever goes on after this stores its answers as one who knows of the invalidation.
     const delivered = this.#outbox.put(invalidation).then(() => this.#catchUp());
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-    await Promise.race([delivered, late]);
-    clearTimeout(timer);
+    await withDeadline(delivered, timeoutMs, "it stays on its way").catch(ignore);
   }
 
   subscribe(channel: string, hear: (message: string) => void): () => void {
