@@ -6,7 +6,20 @@ export interface Clock {
   elapsed(): number;
 }
 
-export const systemClock: Clock = {
+/** A clock that also wakes who asks for it. */
+export interface Alarm extends Clock {
+  /** Runs `work` after this many milliseconds of the monotonic clock, at the earliest. The process stays alive for it. @returns what calls it off */
+  after(delayMs: number, work: () => void): () => void;
+}
+
+/** `setTimeout` runs at once what is further away than this. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+export const systemClock: Alarm = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
+  after(delayMs, work) {
+    const timer = setTimeout(work, Math.min(delayMs, LONGEST_TIMEOUT_MS));
+    return () => clearTimeout(timer);
+  },
 };

@@ -12,8 +12,10 @@ import { warn } from "./warn.ts";
 
 /** What options decide about an engine. */
 export interface EngineOptions {
-  /** Outermost first. */
+  /** What happens to every call and to every item of one, outermost first. */
   readonly layers: readonly Layer[];
+  /** What happens to every request that leaves for whoever answers: of the items of a call, those that are asked together. @default none */
+  readonly upstream?: readonly Layer[];
   readonly keys: KeySpace;
   readonly clock: Clock;
   /** A stream that nobody reads for this long is ended, milliseconds. */
@@ -43,6 +45,9 @@ interface StreamRun extends OpenCall {
 export class Engine {
   readonly #options: EngineOptions;
   readonly #run: Next;
+  readonly #upstream: Next;
+  /** Without any layer. */
+  readonly #isBare: boolean;
   readonly #immediate: readonly Layer[];
   readonly #keepers: readonly Layer[];
   readonly #hearFailures: readonly Layer[];
@@ -51,10 +56,13 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#run = compose(options.layers, ask);
+    const { layers, upstream = [] } = options;
+    this.#upstream = compose(upstream, ask);
+    this.#run = compose(layers, upstream.length === 0 ? ask : (call) => (call.hasItems || call.isItem ? ask(call) : this.#upstream(call)));
+    this.#isBare = layers.length + upstream.length === 0;
     this.#immediate = options.layers.filter((layer) => layer.immediate);
     this.#keepers = options.layers.filter((layer) => layer.answered);
-    this.#hearFailures = options.layers.filter((layer) => layer.failed);
+    this.#hearFailures = [...layers, ...upstream].filter((layer) => layer.failed);
   }
 
   /** One answer in one part. */
@@ -121,6 +129,11 @@ export class Engine {
     else for await (const _ of this.stream(again, mode));
   }
 
+  /** Asks for several items at once, for the call that has them. */
+  askUpstream<In, Part>(call: Call<In, Part>): Promise<Part> {
+    return last(this.#upstream(call as unknown as Call)) as Promise<Part>;
+  }
+
   #startStream(request: Request, mode: Mode): StreamRun {
     const started = this.#options.clock.elapsed();
     const abort = linkAbort(request.signal, request.released);
@@ -162,11 +175,11 @@ export class Engine {
   /** An `invoke` inside a stream ends with that stream, even if the model is deaf to its signal. */
   #invokeReleasable(request: Request, call: EngineCall): Promise<unknown> {
     const abort = linkAbort(request.signal, request.released);
-    return raceAbort(this.#whole(call.withSignal(abort.signal)), abort.signal).finally(() => abort.release());
+    return raceAbort(this.#whole(call.with({ signal: abort.signal })), abort.signal).finally(() => abort.release());
   }
 
   #whole(call: Call): Promise<unknown> {
-    return this.#options.layers.length === 0 ? settled(() => call.backend.invoke(call)) : last(this.#run(call));
+    return this.#isBare ? settled(() => call.backend.invoke(call)) : last(this.#run(call));
   }
 
   #answerNow(call: Call): Answer | undefined {

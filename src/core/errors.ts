@@ -43,7 +43,35 @@ export class CacheMissError extends PerfError {
   }
 }
 
-/** A deadline passed. */
+/** A request is larger than a limit, so that waiting would not help; or a provider's refusal was made known before the request was made. */
+export class RateLimitError extends PerfError {
+  /** Name of the limiter. */
+  readonly limiter: string;
+  /** When it is worth another try, milliseconds; `Infinity` = never as it is. */
+  readonly retryAfterMs: number;
+
+  constructor(limiter: string, message: string, retryAfterMs: number) {
+    super("PERF_RATE_LIMIT", message, { retryable: Number.isFinite(retryAfterMs) });
+    this.limiter = limiter;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** As many calls wait already as may wait. */
+export class QueueFullError extends PerfError {
+  /** Name of the limiter. */
+  readonly limiter: string;
+  /** How many wait. */
+  readonly queued: number;
+
+  constructor(limiter: string, queued: number) {
+    super("PERF_QUEUE_FULL", `${queued} calls wait for the limiter "${limiter}" already, which is all that may (maxQueue).`, { retryable: true });
+    this.limiter = limiter;
+    this.queued = queued;
+  }
+}
+
+/** A deadline passed, or is bound to pass. */
 export class DeadlineError extends PerfError {
   constructor(message: string) {
     super("PERF_DEADLINE", message, { retryable: true });

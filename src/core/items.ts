@@ -7,23 +7,23 @@ import type { Request } from "./request.ts";
 export interface Items<In, Part> {
   readonly inputs: readonly In[];
   /** Asks for some of them at once; the answers come in the order of the inputs. */
-  ask(inputs: readonly In[], call: Call): Promise<readonly Part[]>;
+  ask(inputs: readonly In[], call: Call<In, Part>): Promise<readonly Part[]>;
 }
 
 /**
  * Answers a call item by item: what the cache has or another call is asking for is not asked again, and what is left goes upstream in
  * one request.
  */
-export function itemsBackend<In, Part>(engine: Engine, request: Pick<Request<In, Part>, "kind" | "origin" | "control" | "held" | "released" | "model">, { inputs, ask }: Items<In, Part>): Backend<In, Part> {
-  const answer = async (call: Call): Promise<readonly Part[]> => {
+export function itemsBackend<In, Part>(engine: Engine, request: Pick<Request<In, Part>, "kind" | "origin" | "control" | "held" | "isNested" | "released" | "model">, { inputs, ask }: Items<In, Part>): Backend<In, Part> {
+  const answer = async (call: Call<In, Part>): Promise<readonly Part[]> => {
     const batch = new ItemBatch<In, Part>(inputs.length, (asked) => ask(asked, call));
-    const { kind, origin, control, held, released, model } = request;
+    const { kind, origin, control, held, isNested, released, model } = request;
     const facts: CallFacts[] = [];
     const item = async (input: In): Promise<Part> => {
       const place = batch.place();
       try {
         return await engine.invoke({
-          kind, input, origin, control, held, released, model,
+          kind, input, origin, control, held, isNested, released, model,
           itemOf: (itemFacts: CallFacts) => void facts.push(itemFacts),
           backend: {
             invoke: () => place.ask(input),

@@ -26,6 +26,19 @@ export interface Backend<In = unknown, Part = unknown> {
   elsewhere?(): void;
 }
 
+/** What surrounds the real work of one request to whoever answers. */
+export interface Attempt {
+  /** Whether a request that fails is made again from outside: then nothing inside makes it again. */
+  readonly ownsRetries: boolean;
+  /** Whether it holds a permit: requests made inside this one must not wait for a place of their own. */
+  readonly hasPermit: boolean;
+  /** Hears of the status and the headers, names in lower case, of every HTTP response that belongs to the request. */
+  heard?(status: number, headers: ReadonlyMap<string, string>): void;
+}
+
+/** What may be different in a call that a layer hands on. */
+export type CallChanges<In = unknown, Part = unknown> = Partial<Pick<Call<In, Part>, "signal" | "input" | "backend" | "facts" | "attempt">>;
+
 /** One question on its way to an answer. */
 export interface Call<In = unknown, Part = unknown> {
   readonly kind: Kind<In, Part>;
@@ -61,8 +74,12 @@ export interface Call<In = unknown, Part = unknown> {
   served: Answer | undefined;
   /** The call whose upstream answer this one shares. */
   leader: Call | undefined;
-  /** The same call with another signal. */
-  withSignal(signal: AbortSignal): Call<In, Part>;
+  /** What surrounds the request that this call is now; absent above the layers that make it one. */
+  readonly attempt: Attempt | undefined;
+  /** Whether it was made inside a request that holds a permit. */
+  readonly isNested: boolean;
+  /** The same call, changed. Its key stays. */
+  with(changes: CallChanges<In, Part>): Call<In, Part>;
 }
 
 /** What the user said about the identity of calls of a kind. */
@@ -81,6 +98,27 @@ export interface PartCodec<Packed = unknown> {
   decoder(mode: Mode): (bytes: Uint8Array) => Packed;
 }
 
+/** What a request will take, as far as its question shows. */
+export interface RequestEstimate {
+  /** HTTP requests that it makes. */
+  readonly requests: number;
+  /** Everything of the prompt that costs tokens. */
+  readonly texts: readonly string[];
+  /** Tokens of the prompt that are in no text: separators of messages, images. */
+  readonly extraTokens: number;
+  /** The most that the answer may take, where the question says so; 0 where there is none, as with vectors. */
+  readonly maxOutputTokens: number | undefined;
+  /** Whose way to count, and whose price. */
+  readonly model: string | undefined;
+}
+
+/** When a request is made again, by the rules of whoever would have made it again otherwise. */
+export interface RetryRules {
+  readonly maxRetries: number;
+  /** @throws the failure, or what it is to be reported as, when it is final */
+  judge(error: unknown): void;
+}
+
 /** Everything that layers know of chat, llm, embeddings, retriever and tool calls. */
 export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   readonly name: KindName;
@@ -90,6 +128,10 @@ export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   question(input: In): { readonly asked: unknown; readonly config: object; readonly name?: string };
   /** Names whoever answers, so that what one answerer says of itself (come back later) is not taken for another's. */
   target(input: In): string;
+  /** What a request for this answer will take, as far as the question shows; absent for what no limit concerns. */
+  estimate?(input: In): RequestEstimate;
+  /** How often a request that failed is made again, and which failures are final. Absent = never again. */
+  retries?(input: In): RetryRules | undefined;
   /** What the user would call the answer: a message, a text, documents, vectors. A copy. */
   whole(answer: Answer<Packed>): unknown;
   /** How the snapshots travel to other tiers and processes. */

@@ -1,7 +1,7 @@
 import type { CallControl } from "./control.ts";
 import { callCount, type CallFacts } from "./facts.ts";
 import { digest, instancesAsked } from "./key.ts";
-import type { Answer, Backend, Call, Kind, Mode } from "./layer.ts";
+import type { Answer, Attempt, Backend, Call, CallChanges, Kind, Mode } from "./layer.ts";
 import type { Provenance } from "./provenance.ts";
 import { warn } from "./warn.ts";
 
@@ -22,6 +22,8 @@ export interface Request<In = unknown, Part = unknown> {
   /** Aborts when the stream around this call is closed while it waits. */
   readonly released?: AbortSignal | undefined;
   readonly held: readonly string[];
+  /** The call is made inside a request that holds a permit. */
+  readonly isNested?: boolean;
   readonly runId?: string | undefined;
   readonly parentRunId?: string | undefined;
   readonly model?: string | undefined;
@@ -121,8 +123,15 @@ export class EngineCall implements Call {
     this.#served = answer;
   }
 
-  withSignal(signal: AbortSignal): Call {
-    return new SignalledCall(this, signal);
+  get attempt(): undefined {
+    return undefined;
+  }
+  get isNested(): boolean {
+    return this.request.isNested === true;
+  }
+
+  with(changes: CallChanges): Call {
+    return new ChangedCall(this, this, changes);
   }
 
   #resolve(): void {
@@ -151,30 +160,31 @@ export class EngineCall implements Call {
   }
 }
 
-/** A call with another signal; all else is the call's own. */
-class SignalledCall implements Call {
+/** A call of which something was changed; all else is the call's own. */
+class ChangedCall implements Call {
   readonly #call: EngineCall;
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignal | undefined;
   readonly kind: Kind;
   readonly mode: Mode;
+  readonly input: unknown;
+  readonly backend: Backend;
   readonly facts: CallFacts;
+  readonly attempt: Attempt | undefined;
 
-  constructor(call: EngineCall, signal: AbortSignal) {
+  /** @param call the engine's own. @param before that of which something changes */
+  constructor(call: EngineCall, before: Call, { signal, input, backend, facts, attempt }: CallChanges) {
     this.#call = call;
-    this.signal = signal;
     this.kind = call.kind;
     this.mode = call.mode;
-    this.facts = call.facts;
+    this.signal = signal ?? before.signal;
+    this.input = input ?? before.input;
+    this.backend = backend ?? before.backend;
+    this.facts = facts ?? before.facts;
+    this.attempt = attempt ?? before.attempt;
   }
 
   get request(): Request {
     return this.#call.request;
-  }
-  get input(): unknown {
-    return this.#call.input;
-  }
-  get backend(): Backend {
-    return this.#call.backend;
   }
   get origin(): object | undefined {
     return this.#call.origin;
@@ -225,7 +235,11 @@ class SignalledCall implements Call {
     this.#call.served = answer;
   }
 
-  withSignal(signal: AbortSignal): Call {
-    return new SignalledCall(this.#call, signal);
+  get isNested(): boolean {
+    return this.#call.isNested;
+  }
+
+  with(changes: CallChanges): Call {
+    return new ChangedCall(this.#call, this, changes);
   }
 }

@@ -1,3 +1,4 @@
+import type { Engine } from "../core/engine.ts";
 import type { Backend, Call, Mode } from "../core/layer.ts";
 import type { KindName } from "../core/facts.ts";
 import { itemsBackend } from "../core/items.ts";
@@ -8,7 +9,7 @@ import { llmKind, type LLMInput, type LLMPart } from "./kinds/llm.ts";
 import { embeddingsKind, type EmbeddingsInput, retrieverKind, toolKind } from "./kinds/plain.ts";
 import { surroundingRunId } from "./config.ts";
 import { modelName, type LLMRunManager, type ModelLike, type ModelOptions } from "./models.ts";
-import { currentScope, inScope, leafScope, type Scope } from "./scope.ts";
+import { currentScope, inScope, leafScope, type LeafWork, type Scope } from "./scope.ts";
 
 /** Kinds of calls that LangChain's own classes make. */
 export type LeafKind = Exclude<KindName, "chain" | "function">;
@@ -113,26 +114,37 @@ function withSignal(options: ModelOptions, signal: AbortSignal | undefined): Mod
   return signal === undefined || options.signal === signal ? options : { ...options, signal };
 }
 
-function embed(method: "embedQuery" | "embedDocuments"): Answer {
+function embed(method: EmbeddingsInput["method"]): Answer {
   return (self, original, args, scope) => {
-    const text = args[0] as string | string[];
-    const request = { kind: embeddingsKind, input: { embeddings: self, method, text }, model: modelName(self as ModelLike) };
-    const run = { parentRunId: surroundingRunId() };
-    return Array.isArray(text) && text.length > 0 ? embedEach(request, self, original, text, scope, run) : plainCall(request, self, original, args, scope, run);
+    const text = args[0] as string | readonly string[];
+    const input: EmbeddingsInput = { embeddings: self, method, text };
+    // Calls that share a request are asked by the other method, or for the texts of others too: what counts is the input at that time.
+    const backend: Backend<EmbeddingsInput, Vectors> = {
+      invoke: (call) => inLeaf(scope, call, () => askForVectors(call.input, method, original)),
+      stream: () => noStream("embeddings"),
+    };
+    const request = requestOf(embeddingsKind, input, backend, scope, { origin: self, run: { parentRunId: surroundingRunId() }, model: modelName(self as ModelLike) });
+    const { engine } = scope.perf;
+    if (!Array.isArray(text) || text.length === 0) return engine.invoke(request);
+    return engine.invoke({ ...request, hasItems: true, backend: eachText(engine, request, text) });
   };
 }
 
-/** Each text is a question of its own. */
-function embedEach(
-  { kind, input, model }: { kind: Request<EmbeddingsInput, Vectors>["kind"]; input: EmbeddingsInput; model: string | undefined },
-  self: object, original: Method, texts: readonly string[], scope: Scope, run: RunIds,
-): Promise<Vectors> {
-  const { engine } = scope.perf;
-  const backend = itemsBackend(engine, { kind, origin: self, control: scope.control, held: heldIn(scope), released: scope.released, model }, {
+function askForVectors({ embeddings, method, text }: EmbeddingsInput, asked: EmbeddingsInput["method"], original: Method): Promise<Vectors> {
+  const leaf = method === asked ? original : (embeddings as Record<typeof method, Method>)[method];
+  return leaf.call(embeddings, text) as Promise<Vectors>;
+}
+
+/** Each text is a question of its own, and those that have to be asked go together. */
+function eachText(engine: Engine, { input, backend, ...request }: Request<EmbeddingsInput, Vectors>, texts: readonly string[]): Backend<EmbeddingsInput, Vectors> {
+  return itemsBackend(engine, request, {
     inputs: texts.map((text) => ({ ...input, text })),
-    ask: (items, call) => inLeaf(scope, call, () => original.call(self, items.map(({ text }) => text))) as Promise<number[][]>,
+    ask: (items, call) => engine.askUpstream(call.with({ input: { ...input, text: items.map(({ text }) => text as string) }, backend })) as Promise<number[][]>,
   });
-  return engine.invoke({ ...requestOf(kind, input, backend, scope, { origin: self, run, model }), hasItems: true });
+}
+
+function noStream(kind: KindName): never {
+  throw new Error(`A ${kind} call has no stream.`);
 }
 
 function plainCall<In, Part>(
@@ -142,9 +154,7 @@ function plainCall<In, Part>(
   const backend: Backend<In, Part> = {
     // A tool that several wait for must not hear the signal of the first alone.
     invoke: (call) => inLeaf(scope, call, () => original.apply(self, call.facts.coalesced && kind.name === "tool" ? withConfigSignal(args, call.signal) : args)) as Promise<Part>,
-    stream: () => {
-      throw new Error(`A ${kind.name} call has no stream.`);
-    },
+    stream: () => noStream(kind.name),
   };
   return scope.perf.engine.invoke(requestOf(kind, input, backend, scope, { origin: self, run: runManager as RunIds | undefined, model, signal }));
 }
@@ -168,6 +178,7 @@ function requestOf<In, Part>(
     kind, input, backend, laterBackend, origin, model, signal,
     control: scope.control,
     held: heldIn(scope),
+    isNested: scope.leaf?.hasPermit === true,
     within: scope.leaf?.within,
     released: scope.released,
     // A program that refuses an answer does not refuse the vectors by which it found its way there.
@@ -181,11 +192,15 @@ type Vectors = number[] | number[][];
 
 const NONE: readonly string[] = [];
 
-type LeafCall = Pick<Call, "facts" | "key" | "signal"> & { readonly kind: { readonly name: KindName } };
+type LeafCall = Pick<Call, "facts" | "key" | "signal"> & Partial<Pick<Call, "attempt">> & { readonly kind: { readonly name: KindName } };
 
 /** A call that nobody may join needs no key: it is not even asked for. */
 function sharedBy(call: LeafCall): { key: string; signal: AbortSignal | undefined } | undefined {
   return call.facts.coalesced && call.key !== undefined ? { key: call.key, signal: call.signal } : undefined;
+}
+
+function leafWork(call: LeafCall, within?: Provenance): LeafWork {
+  return { kind: call.kind.name, shared: sharedBy(call), within, attempt: call.attempt };
 }
 
 /** Keys of the calls that wait for what runs in this scope. */
@@ -195,12 +210,12 @@ export function heldIn(scope: Scope): readonly string[] {
 
 /** Runs real work marked as a leaf, below the run's span. */
 export function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T, within?: Provenance): T {
-  return inScope(leafScope(scope, call.kind.name, sharedBy(call), within), belowRun(scope, call.facts.runId, work));
+  return inScope(leafScope(scope, leafWork(call, within)), belowRun(scope, call.facts.runId, work));
 }
 
 /** An async generator runs its body in the context of whoever asks for the next part: here always in the leaf's. */
 function leafIterator<Part>(scope: Scope, call: LeafCall, open: () => AsyncIterator<Part>): AsyncIterator<Part> {
-  const inside = leafScope(scope, call.kind.name, sharedBy(call));
+  const inside = leafScope(scope, leafWork(call));
   const { runId } = call.facts;
   const parts = iteratorOf(inScope(inside, belowRun(scope, runId, open)));
   const next = belowRun(scope, runId, () => parts.next());

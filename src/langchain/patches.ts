@@ -217,10 +217,11 @@ function substitutable(runnable: Runnable): Runnable {
   return { invoke: hurried("invoke"), stream: hurried("stream"), batch: hurried("batch") };
 }
 
-/** A queue runs its jobs in the context of whoever set it going: a queued job keeps its own. */
+/** A queue runs its jobs in the context of whoever set it going: a queued job keeps its own. And a request that is made again from outside is not made again here. */
 function bindQueued(original: Method): Method {
   return function (this: object, retries, callable, args) {
+    const scope = currentScope();
     const bounded = (this as { maxConcurrency?: number }).maxConcurrency !== Infinity;
-    return original.call(this, retries, bounded && currentScope() ? AsyncResource.bind(callable as () => unknown) : callable, args);
+    return original.call(this, scope?.leaf?.attempt?.ownsRetries ? 0 : retries, bounded && scope ? AsyncResource.bind(callable as () => unknown) : callable, args);
   };
 }

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { NO_WISHES, type CallControl } from "../core/control.ts";
 import type { Engine } from "../core/engine.ts";
 import type { KindName } from "../core/facts.ts";
+import type { Attempt } from "../core/layer.ts";
 import type { Provenance } from "../core/provenance.ts";
 
 /** What patched LangChain classes need of a perf. Its shape is part of the scope's version. */
@@ -30,6 +31,10 @@ export interface LeafMark {
   readonly held: readonly string[];
   /** Of the function whose result is being made here. */
   readonly within?: Provenance | undefined;
+  /** What surrounds this leaf's own request. */
+  readonly attempt?: Attempt | undefined;
+  /** Whether a request around what runs here holds a permit. */
+  readonly hasPermit?: boolean | undefined;
 }
 
 /** What surrounds the code that runs now. It holds no call, no facts and no parts: sockets and timers keep scopes alive. */
@@ -79,8 +84,13 @@ export function rootScope(perf: PerfRuntime, control: CallControl, run: { releas
   if (perf.closed || off) return undefined;
   const outer = currentScope();
   // Keys held further out stay held: the outer call still waits for them.
-  const leaf = outer?.leaf && outer.perf === perf ? { kind: undefined, held: outer.leaf.held, within: outer.leaf.within } : undefined;
+  const leaf = outer?.leaf && outer.perf === perf ? outside(outer.leaf) : undefined;
   return { perf, control, leaf, released: either(run.released, outer?.released), answered: run.answered };
+}
+
+/** What remains of a leaf for a run that starts inside it. */
+function outside({ held, within, hasPermit }: LeafMark): LeafMark {
+  return { kind: undefined, held, within, hasPermit };
 }
 
 /** A stream inside a stream ends with either. */
@@ -88,13 +98,20 @@ function either(own: AbortSignal | undefined, outer: AbortSignal | undefined): A
   return own && outer ? AbortSignal.any([own, outer]) : (own ?? outer);
 }
 
-/**
- * The scope of the real work of a call of this kind.
- * @param shared set when others may wait for this call too: what it starts then ends with the last of them, not with the first one's stream
- */
-export function leafScope(scope: Scope, kind: KindName, shared: { readonly key: string; readonly signal: AbortSignal | undefined } | undefined, within = scope.leaf?.within): Scope {
+/** What a leaf is told of the call that it works for. */
+export interface LeafWork {
+  readonly kind: KindName;
+  /** Set when others may wait for this call too: what it starts then ends with the last of them, not with the first one's stream. */
+  readonly shared: { readonly key: string; readonly signal: AbortSignal | undefined } | undefined;
+  readonly within?: Provenance | undefined;
+  readonly attempt?: Attempt | undefined;
+}
+
+/** The scope of the real work of a call. */
+export function leafScope(scope: Scope, { kind, shared, within = scope.leaf?.within, attempt }: LeafWork): Scope {
   const held = scope.leaf?.held ?? NOTHING_HELD;
-  return shared ? new LeafScope(scope, { kind, held: [...held, shared.key], within }, shared.signal) : new LeafScope(scope, { kind, held, within }, scope.released);
+  const mark = { kind, held: shared ? [...held, shared.key] : held, within, attempt, hasPermit: attempt?.hasPermit ?? scope.leaf?.hasPermit };
+  return new LeafScope(scope, mark, shared ? shared.signal : scope.released);
 }
 
 /** The same scope with changes. */
@@ -105,7 +122,7 @@ export function changedScope(scope: Scope, changes: Partial<Scope>): Scope {
 
 /** The scope of a run that starts inside a leaf: calls in it are seen again. */
 export function runScope(scope: Scope): Scope {
-  return scope.leaf?.kind === undefined ? scope : changedScope(scope, { leaf: { kind: undefined, held: scope.leaf.held, within: scope.leaf.within } });
+  return scope.leaf?.kind === undefined ? scope : changedScope(scope, { leaf: outside(scope.leaf) });
 }
 
 const NOTHING_HELD: readonly string[] = [];

@@ -61,7 +61,7 @@ class Flight {
     // A layer or a model may throw instead of giving a promise.
     const pull = (): void => {
       try {
-        this.#source ??= next(this.leader.withSignal(this.#abort.signal))[Symbol.asyncIterator]();
+        this.#source ??= next(this.leader.with({ signal: this.#abort.signal }))[Symbol.asyncIterator]();
         this.#source.next().then(hear, failed);
       } catch (error) {
         failed(error);
