@@ -15,14 +15,22 @@ const shared: Options = {
 export default defineConfig([
   {
     ...shared,
-    entry: { index: "src/index.ts", register: "src/register.ts", agent: "src/agent.ts", stores: "src/stores.ts", testing: "src/testing.ts" },
+    entry: { index: "src/index.ts", register: "src/register.ts", agent: "src/agent.ts", stores: "src/stores.ts", limits: "src/limits.ts", http: "src/http.ts", testing: "src/testing.ts" },
     format: ["esm", "cjs"],
     sourcemap: true,
     // The entry points of a format share one copy of the code: classes, WeakMaps and registries must be the same in all of them.
     splitting: true,
     // Through rollup: without it, splitting CommonJS rewrites `?.` and `??` into helper functions.
     treeshake: true,
+    // `import.meta.url` in CommonJS, too: the thread that counts tokens is a file beside it.
+    shims: true,
     dts: withTypes,
+  },
+  {
+    ...shared,
+    entry: { "tokens-worker": "src/limits/tokens/worker.ts" },
+    format: ["esm"],
+    splitting: false,
   },
   {
     ...shared,

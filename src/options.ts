@@ -2,7 +2,10 @@ import { ignore } from "./core/abort.ts";
 import { warnOnce } from "./core/callback.ts";
 import { OptionError } from "./core/errors.ts";
 import { resolveWith } from "./core/options.ts";
+import { resolveBatch, type BatchOptions, type ResolvedBatch } from "./layers/batch/options.ts";
 import { resolveCache, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
+import type { Limiter } from "./limits/limiter.ts";
+import { resolveRateLimit, type RateLimitOptions, type ResolvedRateLimit } from "./open-limits.ts";
 import { resolveTrace, type TraceOptions } from "./layers/trace/options.ts";
 import { resolvePricing, type Price } from "./telemetry/cost.ts";
 
@@ -21,6 +24,10 @@ export interface PerfOptions {
   cache?: boolean | CacheOptions;
   /** Lets equal calls that are under way at the same time share one upstream call. Absent = off. */
   coalesce?: boolean | CoalesceOptions;
+  /** Lets embeddings that are asked for at the same time share requests. Absent = off. */
+  batch?: boolean | BatchOptions;
+  /** Keeps the requests to models and embeddings below limits: these, or those of a limiter of your own, and what providers announce in the headers of their answers. Absent = off. */
+  rateLimit?: RateLimitOptions | Limiter;
   /** OpenTelemetry spans for every run; nothing is paid while no SDK is registered. Absent = off. */
   trace?: boolean | TraceOptions;
   timeouts?: {
@@ -37,6 +44,8 @@ export interface ResolvedOptions {
   readonly name: string;
   readonly cache: ResolvedCache | undefined;
   readonly coalesce: Required<CoalesceOptions> | undefined;
+  readonly batch: ResolvedBatch | undefined;
+  readonly rateLimit: ResolvedRateLimit | undefined;
   readonly trace: TraceOptions | undefined;
   readonly idleConsumerMs: number;
   readonly pricing: ReadonlyMap<string, Price>;
@@ -51,6 +60,8 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
     name: read.string("name", "perf"),
     cache: read.layer("cache", resolveCache),
     coalesce: read.layer("coalesce", (coalesce) => ({ scope: coalesce.oneOf("scope", ["process", "cluster"], "process") })),
+    batch: read.layer("batch", resolveBatch),
+    rateLimit: resolveRateLimit(read.raw("rateLimit")),
     trace: read.layer("trace", resolveTrace),
     idleConsumerMs: read.group("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
     pricing: resolvePricing(read.raw("pricing")),

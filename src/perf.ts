@@ -1,7 +1,8 @@
-import { systemClock, type Clock } from "./core/clock.ts";
+import { systemClock, type Alarm } from "./core/clock.ts";
 import { resolveControl, type CallControl, type CallWishes } from "./core/control.ts";
 import { Engine } from "./core/engine.ts";
 import { OptionError, StoreError } from "./core/errors.ts";
+import { Events, type PerfEvents } from "./events.ts";
 import type { CallFacts, TierName } from "./core/facts.ts";
 import type { Layer } from "./core/layer.ts";
 import type { EngineCall } from "./core/request.ts";
@@ -13,6 +14,8 @@ import { install } from "./langchain/install.ts";
 import { kindNamed } from "./langchain/kinds/all.ts";
 import type { WrappingPerf } from "./langchain/proxy.ts";
 import { inScope, outerControl, rootScope, type RunConfig } from "./langchain/scope.ts";
+import { Batch } from "./layers/batch/layer.ts";
+import { Split } from "./layers/batch/split.ts";
 import { PerfCache } from "./layers/cache/admin.ts";
 import { Cache } from "./layers/cache/cache.ts";
 import { callConcern, type CallConcern } from "./layers/cache/concern.ts";
@@ -23,32 +26,16 @@ import { createSealer, type Sealer } from "./layers/cache/seal.ts";
 import { frameSealer } from "./layers/cache/seal-frames.ts";
 import { ClusterCoalesce } from "./layers/coalesce-cluster/layer.ts";
 import { Coalesce } from "./layers/coalesce.ts";
+import type { RunGate } from "./layers/limit/run-gate.ts";
 import { TraceLayer } from "./layers/trace/layer.ts";
 import { runTracer, SpanTracer } from "./layers/trace/tracer.ts";
+import { mapInputs, type MapOptions, type MapResult } from "./map.ts";
+import { openLimits, type OpenLimits } from "./open-limits.ts";
 import { openTiers } from "./open-tiers.ts";
 import { resolveOptions, type PerfOptions, type ResolvedOptions } from "./options.ts";
 import { redisLeases } from "./stores/redis.ts";
 import { addCost } from "./telemetry/cost.ts";
 import { StatsWindow, type PerfSnapshot } from "./telemetry/window.ts";
-
-/** A tier of the cache failed. The call it was for went on without it. */
-export interface StoreErrorEvent {
-  tier: TierName;
-  /** What was asked of it, e.g. `get`, `set` or `invalidate`. */
-  operation: string;
-  error: StoreError;
-  /** Milliseconds since the epoch. */
-  at: number;
-}
-
-/** Events of a perf, by name. */
-export interface PerfEvents {
-  /** A call has ended. With a listener, the runs of chains are reported too. */
-  call: CallFacts;
-  "store-error": StoreErrorEvent;
-}
-
-type Listeners = { readonly [E in keyof PerfEvents]: Set<(event: PerfEvents[E]) => void> };
 
 /** A set of layers, and everything that is known of the calls that went through them. Made by `createPerf`. */
 export interface Perf extends AsyncDisposable {
@@ -63,6 +50,12 @@ export interface Perf extends AsyncDisposable {
    * @param name stands for the function in keys, in every process that shares a tier
    */
   cached<A extends unknown[], R>(name: string, work: (...args: A) => Promise<R>, options?: CachedOptions<A, R>): (...args: A) => Promise<R>;
+  /**
+   * Runs a program for each of many inputs, some at a time, through this perf; memory stays bounded however many there are, and nothing happens before somebody
+   * reads: `for await (const result of perf.map(chain, inputs)) …`.
+   * @throws OptionError for a bad option
+   */
+  map<I, O>(target: MapTarget<I, O>, inputs: Iterable<I> | AsyncIterable<I>, options?: MapOptions): AsyncIterable<MapResult<I, O>>;
   /** Tracing and facts alone, nothing wrapped: `chain.invoke(input, { callbacks: [perf.handler] })`. */
   readonly handler: PerfCallbackHandler;
   readonly cache: PerfCache;
@@ -74,6 +67,11 @@ export interface Perf extends AsyncDisposable {
   flush(): Promise<void>;
   /** Flushes, and disconnects what it opened itself; calls made later go straight to the model. What the far tiers hold stays. */
   close(): Promise<void>;
+}
+
+/** What `perf.map` runs: a Runnable, an agent, or anything else that is invoked. */
+export interface MapTarget<I, O> {
+  invoke(input: I, config?: object): Promise<O>;
 }
 
 /** The cache of a perf, and the way to the calls of other processes. */
@@ -92,13 +90,14 @@ class LangChainPerf implements Perf, WrappingPerf {
   readonly engine: Engine;
   readonly cache: PerfCache;
   readonly handler: PerfCallbackHandler;
-  readonly clock: Clock;
+  readonly clock: Alarm;
   readonly tracer: RunTracer;
   readonly #options: ResolvedOptions;
   readonly #tenantOf: ReturnType<typeof tenantBy>;
   readonly #window: StatsWindow;
   readonly #cache: OpenCache | undefined;
-  readonly #listeners: Listeners = { call: new Set(), "store-error": new Set() };
+  readonly #limits: OpenLimits | undefined;
+  readonly #events: Events;
   readonly #warned = new Set<TierName>();
   readonly #forget = (keys: readonly string[]): void => {
     this.#cache?.cluster?.retire(({ key }) => key !== undefined && keys.includes(key));
@@ -106,17 +105,20 @@ class LangChainPerf implements Perf, WrappingPerf {
   };
   closed = false;
 
-  constructor(options: ResolvedOptions, clock: Clock) {
+  constructor(options: ResolvedOptions, clock: Alarm) {
     this.name = options.name;
     this.clock = clock;
     this.#options = options;
+    this.#events = new Events(options.name);
     this.#tenantOf = tenantBy(options.cache);
     this.#window = new StatsWindow(clock);
     this.tracer = runTracer(options.trace);
     this.#cache = options.cache && this.#openCache(options.cache);
     this.cache = this.#cache?.layers.admin ?? new PerfCache();
+    this.#limits = options.rateLimit && openLimits(options.rateLimit, options);
     this.engine = new Engine({
       layers: layersOf(options, this.#cache, this.tracer),
+      upstream: upstreamLayersOf(options, this.#limits, clock),
       keys: keySpace(options.cache),
       clock,
       idleConsumerMs: options.idleConsumerMs,
@@ -127,7 +129,7 @@ class LangChainPerf implements Perf, WrappingPerf {
   }
 
   get observing(): boolean {
-    return this.#listeners.call.size > 0 || this.tracer.active;
+    return this.#events.isHeard("call") || this.tracer.active;
   }
 
   run<T>(work: () => T, wishes?: CallWishes): T {
@@ -140,9 +142,14 @@ class LangChainPerf implements Perf, WrappingPerf {
     return cachedFunction(this, name, work, options);
   }
 
+  map<I, O>(target: MapTarget<I, O>, inputs: Iterable<I> | AsyncIterable<I>, options?: MapOptions): AsyncIterable<MapResult<I, O>> {
+    if (typeof (target as Partial<typeof target> | null)?.invoke !== "function") throw new OptionError("map.target", "an object with invoke(input, config)", target);
+    return mapInputs((input: I, config) => this.run(() => target.invoke(input, config)), inputs, options);
+  }
+
   controlFor(config: RunConfig | undefined, outer: CallControl): CallControl {
     const wishes = config?.configurable?.perf;
-    const control = wishes === undefined ? outer : resolveControl(wishes, outer);
+    const control = wishes === undefined ? outer : resolveControl(wishes, outer, this.clock.elapsed());
     if (!this.#tenantOf || (control.tenant !== undefined && !control.tenantDerived)) return control;
     const { tenant: outerTenant, tenantDerived: _derived, ...wished } = control;
     const tenant = this.#tenantOf(wished, config ?? {}) ?? outerTenant;
@@ -162,18 +169,7 @@ class LangChainPerf implements Perf, WrappingPerf {
     this.#window.add(facts, elapsed);
     this.#cache?.layers.heard(facts);
     if (this.tracer.active) this.tracer.annotate(facts);
-    if (this.#listeners.call.size > 0) this.#tell("call", facts);
-  }
-
-  #tell<E extends keyof PerfEvents>(event: E, told: PerfEvents[E]): void {
-    for (const listener of this.#listeners[event]) {
-      try {
-        listener(told);
-      } catch (error) {
-        // A listener is the user's code, and the call is over: its failure must not become the call's.
-        process.emitWarning(`A listener of perf "${this.name}" failed: ${String(error)}`);
-      }
-    }
+    if (this.#events.isHeard("call")) this.#events.tell("call", facts);
   }
 
   #openCache(options: ResolvedCache): OpenCache {
@@ -217,7 +213,7 @@ class LangChainPerf implements Perf, WrappingPerf {
   }
 
   #storeFailed(tier: TierName, error: StoreError): void {
-    this.#tell("store-error", { tier, operation: error.operation, error, at: this.clock.now() });
+    this.#events.tell("store-error", { tier, operation: error.operation, error, at: this.clock.now() });
     // An entry that cannot be read or written says nothing of its tier: a key was exchanged, say, or a result is no plain data.
     if (error.operation === "decode" || error.operation === "encode" || this.#warned.has(tier)) return;
     this.#warned.add(tier);
@@ -225,16 +221,15 @@ class LangChainPerf implements Perf, WrappingPerf {
   }
 
   stats(): PerfSnapshot {
-    return this.#window.snapshot();
+    return { ...this.#window.snapshot(), ...(this.#limits ? { limits: this.#limits.status() } : {}) };
+  }
+
+  get gate(): RunGate | undefined {
+    return this.#limits?.gate;
   }
 
   on<E extends keyof PerfEvents>(event: E, listener: (event: PerfEvents[E]) => void): () => void {
-    if (!Object.hasOwn(this.#listeners, event)) throw new OptionError("on", 'the event "call" or "store-error"', event);
-    if (typeof listener !== "function") throw new OptionError("on", "a function that hears of the event", listener);
-    const heard = (told: PerfEvents[E]): void => listener(told);
-    const listeners = this.#listeners[event] as Set<typeof heard>;
-    listeners.add(heard);
-    return () => listeners.delete(heard);
+    return this.#events.on(event, listener);
   }
 
   async flush(): Promise<void> {
@@ -244,7 +239,8 @@ class LangChainPerf implements Perf, WrappingPerf {
   async close(): Promise<void> {
     this.closed = true;
     await this.#cache?.close();
-    for (const listeners of Object.values(this.#listeners)) listeners.clear();
+    await this.#limits?.close();
+    this.#events.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -261,6 +257,11 @@ function layersOf(options: ResolvedOptions, cache: OpenCache | undefined, tracer
     cache?.layers.behind,
     cache?.cluster,
   ].filter((layer) => layer !== undefined && layer !== false);
+}
+
+/** What happens to the requests of a perf that leave for whoever answers, outermost first. */
+function upstreamLayersOf({ batch }: ResolvedOptions, limits: OpenLimits | undefined, clock: Alarm): Layer[] {
+  return [...(batch ? [new Batch(batch, clock)] : limits ? [new Split()] : []), ...(limits?.layers ?? [])];
 }
 
 /** What was asked for before an invalidation must not answer who asks after it. */

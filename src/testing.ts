@@ -7,4 +7,5 @@ export type { PromptCacheOptions } from "./testing/prompt-cache.ts";
 export { FAULT_KINDS, type FaultKind, type FaultRule } from "./testing/fault-rules.ts";
 export type { RequestFilter, RequestOutcome, SimulatedRequest } from "./testing/log.ts";
 export { storeContract, type ContractCase, type StoreContractOptions } from "./testing/store-contract.ts";
+export { limiterContract, type ContractLimits, type LimiterContractOptions, type LimiterExcuse } from "./testing/limiter-contract.ts";
 export { OptionError } from "./core/errors.ts";

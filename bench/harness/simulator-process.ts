@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { createSimulator } from "langchain-perf/testing";
+import { createSimulator, type SimulatorOptions } from "langchain-perf/testing";
 
 export interface SimulatorProcess {
   /** For OpenAI clients. */
@@ -10,8 +10,8 @@ export interface SimulatorProcess {
 }
 
 /** Starts the simulated provider in a process of its own, so that its work is not measured with ours. */
-export async function simulatorProcess(): Promise<SimulatorProcess> {
-  const child = fork(fileURLToPath(import.meta.url), { execArgv: [] });
+export async function simulatorProcess(options: SimulatorOptions = {}): Promise<SimulatorProcess> {
+  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(options)], { execArgv: [] });
   const exited = once(child, "exit");
   const [baseURL] = (await Promise.race([once(child, "message"), exited.then(() => Promise.reject(new Error("The simulated provider did not start.")))])) as [string];
   return {
@@ -24,7 +24,7 @@ export async function simulatorProcess(): Promise<SimulatorProcess> {
 }
 
 if (import.meta.main && process.send) {
-  const simulator = await createSimulator();
+  const simulator = await createSimulator(JSON.parse(process.argv[2] ?? "{}") as SimulatorOptions);
   process.once("disconnect", () => void simulator.close());
   process.send(simulator.baseURL);
 }

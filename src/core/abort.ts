@@ -45,3 +45,41 @@ export function raceAbort<T>(work: Promise<T>, signal: AbortSignal | undefined):
 
 /** For a promise whose outcome nobody waits for any more. */
 export function ignore(): void {}
+
+/**
+ * Hears of aborts with one listener for each signal, however many wait for it: a thousand listeners on one signal take a million
+ * steps to add in Node.
+ */
+export class AbortWatch<T> {
+  readonly #watched = new Map<AbortSignal, Set<T>>();
+  readonly #aborted: (item: T, reason: unknown) => void;
+
+  /** @param aborted called for each item of a signal, in the order in which they were added */
+  constructor(aborted: (item: T, reason: unknown) => void) {
+    this.#aborted = aborted;
+  }
+
+  /** The signal must not be aborted yet. */
+  add(signal: AbortSignal, item: T): void {
+    let items = this.#watched.get(signal);
+    if (!items) {
+      this.#watched.set(signal, (items = new Set()));
+      signal.addEventListener("abort", this.#hear, { once: true });
+    }
+    items.add(item);
+  }
+
+  remove(signal: AbortSignal, item: T): void {
+    const items = this.#watched.get(signal);
+    if (!items?.delete(item) || items.size > 0) return;
+    this.#watched.delete(signal);
+    signal.removeEventListener("abort", this.#hear);
+  }
+
+  readonly #hear = ({ target }: Event): void => {
+    const signal = target as AbortSignal;
+    const items = this.#watched.get(signal) ?? [];
+    this.#watched.delete(signal);
+    for (const item of items) this.#aborted(item, signal.reason);
+  };
+}

@@ -16,6 +16,12 @@ export interface CallControl {
   readonly tags?: readonly string[];
   /** Whose data this is: entries of one tenant are never seen by another. */
   readonly tenant?: string;
+  /** Among the calls that wait for a limit, 0 is served first and 9 last. @default 5 */
+  readonly priority?: number;
+  /** From the start of this call, milliseconds: a request that cannot be made by then is refused with `DeadlineError`, and at once where that is clear. @default none */
+  readonly deadlineMs?: number;
+  /** The same on the monotonic clock, and the earliest of those of the calls around. @internal */
+  readonly deadlineAt?: number;
   /** Set where `tenant` is the answer of the cache's `tenant` option and not a wish: a call below with a config of its own is asked about anew. @internal */
   readonly tenantDerived?: boolean;
   /** Set where another runnable answers if this call fails: it need not wait for a provider that asked for patience. @internal */
@@ -23,19 +29,30 @@ export interface CallControl {
 }
 
 /** What a user writes as `configurable.perf`. */
-export type CallWishes = Partial<Omit<CallControl, "tenantDerived" | "hasSubstitute">>;
+export type CallWishes = Partial<Omit<CallControl, "tenantDerived" | "hasSubstitute" | "deadlineAt">>;
+
+/** Of calls that wish for none; 0 is served first, 9 last. */
+export const DEFAULT_PRIORITY = 5;
+export const LAST_PRIORITY = 9;
 
 export const NO_WISHES: CallControl = Object.freeze({ cache: "use" });
 
-/** Validates a call's wishes and lays them over those of the surrounding call. */
-export function resolveControl(wishes: unknown, outer: CallControl = NO_WISHES): CallControl {
+/**
+ * Validates a call's wishes and lays them over those of the surrounding call.
+ * @param elapsed now, by the monotonic clock
+ */
+export function resolveControl(wishes: unknown, outer: CallControl, elapsed: number): CallControl {
   return resolveWith("configurable.perf", wishes, (read) => {
     const tenant = read.string("tenant", undefined);
+    const deadlineMs = read.number("deadlineMs", { default: undefined, min: 0 });
     return {
       cache: read.oneOf("cache", CACHE_MODES, outer.cache),
       ttlMs: read.number("ttlMs", { default: outer.ttlMs, min: 0 }),
       tags: read.strings("tags") ?? outer.tags,
       tenant: tenant ?? outer.tenant,
+      priority: read.number("priority", { default: outer.priority, min: 0, max: LAST_PRIORITY, integer: true }),
+      deadlineMs: deadlineMs ?? outer.deadlineMs,
+      deadlineAt: deadlineMs === undefined ? outer.deadlineAt : Math.min(elapsed + deadlineMs, outer.deadlineAt ?? Infinity),
       tenantDerived: tenant === undefined && outer.tenantDerived,
       hasSubstitute: outer.hasSubstitute,
     };

@@ -1,9 +1,11 @@
 import { linkAbort, raceAbort } from "./abort.ts";
 import type { Clock } from "./clock.ts";
-import { CacheMissError, DeadlineError } from "./errors.ts";
+import { LAST_PRIORITY, type CallControl } from "./control.ts";
+import { CacheMissError } from "./errors.ts";
 import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
 import { collectOriginals, keepOf, type Keep } from "./keep.ts";
+import { OpenStreams } from "./open-streams.ts";
 import { last, once, orItself, settled } from "./parts.ts";
 import { doubt } from "./provenance.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
@@ -51,12 +53,12 @@ export class Engine {
   readonly #immediate: readonly Layer[];
   readonly #keepers: readonly Layer[];
   readonly #hearFailures: readonly Layer[];
-  readonly #open = new Set<CallStream>();
-  #sweeper: NodeJS.Timeout | undefined;
+  readonly #open: OpenStreams;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     const { layers, upstream = [] } = options;
+    this.#open = new OpenStreams(options.clock, options.idleConsumerMs);
     this.#upstream = compose(upstream, ask);
     this.#run = compose(layers, upstream.length === 0 ? ask : (call) => (call.hasItems || call.isItem ? ask(call) : this.#upstream(call)));
     this.#isBare = layers.length + upstream.length === 0;
@@ -93,7 +95,7 @@ export class Engine {
       elapsed: () => clock.elapsed(),
       afterPart: request.afterPart as ((part: unknown) => Promise<void> | void) | undefined,
       open: () => {
-        this.#watch(stream);
+        this.#open.add(stream);
         return (run = this.#startStream(request as Request, mode));
       },
       deliver: (part) => {
@@ -110,7 +112,7 @@ export class Engine {
       },
       ended: (error) => {
         const { call, hit, started } = run;
-        this.#forget(stream);
+        this.#open.delete(stream);
         if (error !== undefined) return this.#fail(call, started, error);
         if (keep) this.#answered(call, keep);
         const kept = hit ?? call.served;
@@ -123,7 +125,8 @@ export class Engine {
   /** Asks a call's question once more, from upstream and for nobody but those who keep answers. */
   async refresh({ request, mode }: Pick<EngineCall, "request" | "mode">): Promise<void> {
     const { kind, input, origin, laterBackend, backend, model, name, tagsOf } = request;
-    const control = { ...request.control, cache: "refresh" } as const;
+    // Nobody waits for it: it is late for nothing, and comes after those who do wait.
+    const control: CallControl = { ...request.control, cache: "refresh", priority: LAST_PRIORITY, deadlineMs: undefined, deadlineAt: undefined };
     const again: Request = { kind, input, origin, model, name, tagsOf, control, backend: laterBackend?.() ?? backend, held: [], background: true };
     if (mode === "invoke") await this.invoke(again);
     else for await (const _ of this.stream(again, mode));
@@ -245,31 +248,6 @@ export class Engine {
     if (!itemOf) return this.#options.finished(facts, elapsed);
     itemOf(facts);
     this.#options.itemFinished(facts);
-  }
-
-  #watch(stream: CallStream): void {
-    this.#open.add(stream);
-    const { idleConsumerMs } = this.#options;
-    if (this.#sweeper || idleConsumerMs === Infinity) return;
-    this.#sweeper = setInterval(() => this.#sweep(), Math.max(10, idleConsumerMs / 4));
-    this.#sweeper.unref();
-  }
-
-  #forget(stream: CallStream): void {
-    this.#open.delete(stream);
-    if (this.#open.size > 0 || !this.#sweeper) return;
-    clearInterval(this.#sweeper);
-    this.#sweeper = undefined;
-  }
-
-  #sweep(): void {
-    const { clock, idleConsumerMs } = this.#options;
-    const now = clock.elapsed();
-    for (const stream of this.#open) {
-      if (stream.idleSinceMs !== undefined && now - stream.idleSinceMs >= idleConsumerMs) {
-        stream.expire(new DeadlineError(`Nobody read this stream for ${idleConsumerMs} ms (timeouts.idleConsumerMs).`));
-      }
-    }
   }
 }
 

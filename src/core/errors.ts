@@ -50,8 +50,8 @@ export class RateLimitError extends PerfError {
   /** When it is worth another try, milliseconds; `Infinity` = never as it is. */
   readonly retryAfterMs: number;
 
-  constructor(limiter: string, message: string, retryAfterMs: number) {
-    super("PERF_RATE_LIMIT", message, { retryable: Number.isFinite(retryAfterMs) });
+  constructor(limiter: string, message: string, retryAfterMs: number, cause?: unknown) {
+    super("PERF_RATE_LIMIT", message, { retryable: Number.isFinite(retryAfterMs), cause });
     this.limiter = limiter;
     this.retryAfterMs = retryAfterMs;
   }

@@ -55,6 +55,10 @@ export interface CallFacts {
   timeToFirstTokenMs?: number;
   cache?: CacheFacts;
   coalesced?: "leader" | "follower";
+  /** With `batch`: texts in the request that answered this call; where that took several requests, in the largest. */
+  batchSize?: number;
+  /** How long its request waited for limits, milliseconds; with retries, all of them together. */
+  waitMs?: number;
   /** The tokens of the answer; for a hit or a follower, those that were not spent again. */
   usage?: Usage;
   /** USD, where the model has a price in `pricing`: what this call cost, and what the cache or a leader saved it. */

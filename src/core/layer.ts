@@ -28,12 +28,12 @@ export interface Backend<In = unknown, Part = unknown> {
 
 /** What surrounds the real work of one request to whoever answers. */
 export interface Attempt {
-  /** Whether a request that fails is made again from outside: then nothing inside makes it again. */
-  readonly ownsRetries: boolean;
   /** Whether it holds a permit: requests made inside this one must not wait for a place of their own. */
   readonly hasPermit: boolean;
   /** Hears of the status and the headers, names in lower case, of every HTTP response that belongs to the request. */
   heard?(status: number, headers: ReadonlyMap<string, string>): void;
+  /** Hears of a failure after which the request would have been made again, up to so many times. Where it is there, nothing inside does so. */
+  failed?(error: unknown, maxRetries: number): void;
 }
 
 /** What may be different in a call that a layer hands on. */
@@ -74,6 +74,8 @@ export interface Call<In = unknown, Part = unknown> {
   served: Answer | undefined;
   /** The call whose upstream answer this one shares. */
   leader: Call | undefined;
+  /** Whether its request waits for a permit. */
+  isWaiting: boolean;
   /** What surrounds the request that this call is now; absent above the layers that make it one. */
   readonly attempt: Attempt | undefined;
   /** Whether it was made inside a request that holds a permit. */
@@ -100,8 +102,6 @@ export interface PartCodec<Packed = unknown> {
 
 /** What a request will take, as far as its question shows. */
 export interface RequestEstimate {
-  /** HTTP requests that it makes. */
-  readonly requests: number;
   /** Everything of the prompt that costs tokens. */
   readonly texts: readonly string[];
   /** Tokens of the prompt that are in no text: separators of messages, images. */
@@ -112,11 +112,22 @@ export interface RequestEstimate {
   readonly model: string | undefined;
 }
 
-/** When a request is made again, by the rules of whoever would have made it again otherwise. */
-export interface RetryRules {
-  readonly maxRetries: number;
-  /** @throws the failure, or what it is to be reported as, when it is final */
-  judge(error: unknown): void;
+/** How calls of a kind share a request: each asks for the answers to some texts. */
+export interface Joining<In = unknown, Part = unknown> {
+  /**
+   * With whom a call may share a request: with calls of the same object and name. `undefined` = with none.
+   * @param symmetric whether the object answers alike however it is asked; `undefined` = if that is known of it
+   */
+  lane(input: In, symmetric: boolean | undefined): readonly [origin: object, name: string] | undefined;
+  /** The most texts that the object itself puts in one request, if it has a limit. */
+  maxBatchSize(input: In): number | undefined;
+  texts(input: In): readonly string[];
+  /** The question for these texts, asked in the stead of `input`. */
+  join(input: In, texts: readonly string[]): In;
+  /** The answers to the texts of a question made by `join`; `undefined` = not each of so many has one. */
+  split(part: Part, count: number): readonly unknown[] | undefined;
+  /** The answer to `input`, of the answers to its texts. */
+  part(input: In, answers: readonly unknown[]): Part;
 }
 
 /** Everything that layers know of chat, llm, embeddings, retriever and tool calls. */
@@ -130,8 +141,8 @@ export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   target(input: In): string;
   /** What a request for this answer will take, as far as the question shows; absent for what no limit concerns. */
   estimate?(input: In): RequestEstimate;
-  /** How often a request that failed is made again, and which failures are final. Absent = never again. */
-  retries?(input: In): RetryRules | undefined;
+  /** How several calls share a request. Absent = never. */
+  readonly joining?: Joining<In, Part>;
   /** What the user would call the answer: a message, a text, documents, vectors. A copy. */
   whole(answer: Answer<Packed>): unknown;
   /** How the snapshots travel to other tiers and processes. */

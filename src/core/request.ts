@@ -63,6 +63,7 @@ export class EngineCall implements Call {
   readonly #space: KeySpace;
   snapshots: readonly unknown[] | undefined = undefined;
   leader: Call | undefined = undefined;
+  isWaiting = false;
   #served: Answer | undefined = undefined;
   #read = false;
   #local = false;
@@ -227,6 +228,12 @@ class ChangedCall implements Call {
   }
   set leader(leader: Call | undefined) {
     this.#call.leader = leader;
+  }
+  get isWaiting(): boolean {
+    return this.#call.isWaiting;
+  }
+  set isWaiting(isWaiting: boolean) {
+    this.#call.isWaiting = isWaiting;
   }
   get served(): Answer | undefined {
     return this.#call.served;

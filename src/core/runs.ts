@@ -1,4 +1,5 @@
-import type { CallFacts, KindName } from "./facts.ts";
+import type { CallFacts, KindName, Usage } from "./facts.ts";
+import type { RequestEstimate } from "./layer.ts";
 
 /** A LangChain run as it starts. */
 export interface RunStart {
@@ -30,4 +31,13 @@ export interface RunTracer {
   annotate(facts: CallFacts): void;
   /** Runs `work` so that what it starts is shown below this run. */
   within<T>(runId: string | undefined, work: () => T): T;
+}
+
+/** Holds back runs of which nothing is wrapped. */
+export interface Gate {
+  /** Waits until the run may start. @throws when it must not */
+  enter(runId: string, estimate: RequestEstimate): Promise<void>;
+  /** The run goes on. */
+  heard(runId: string): void;
+  ended(runId: string, usage: Usage | undefined, error?: unknown): void;
 }

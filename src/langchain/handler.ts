@@ -3,16 +3,23 @@ import type { Serialized } from "@langchain/core/load/serializable";
 import type { LLMResult } from "@langchain/core/outputs";
 import type { Clock } from "../core/clock.ts";
 import { errorFacts, nextCallId, type CallFacts, type KindName, type Usage } from "../core/facts.ts";
-import type { RunStart, RunTracer } from "../core/runs.ts";
+import type { RequestEstimate } from "../core/layer.ts";
+import type { Gate, RunStart, RunTracer } from "../core/runs.ts";
 import type { ScopeCarrier } from "./config.ts";
 import { usageOf } from "./kinds/chat.ts";
+import { chatEstimate, llmEstimate } from "./kinds/estimates.ts";
 import type { UsageLike } from "./messages.ts";
-import type { Scope } from "./scope.ts";
+import type { ModelLike } from "./models.ts";
+import { currentScope, isSwitchedOff, type Scope } from "./scope.ts";
 
 /** What a handler reports to. One per perf. */
 export interface RunSink {
   readonly clock: Clock;
   readonly tracer: RunTracer;
+  /** Holds runs back that nobody has wrapped; absent without limits. */
+  readonly gate?: Gate | undefined;
+  /** Nobody is held back any more. */
+  readonly closed: boolean;
   finished(facts: CallFacts): void;
 }
 
@@ -22,7 +29,8 @@ interface OpenRun {
 }
 
 /**
- * Follows every run of a program by LangChain's callbacks: spans for all of them, facts for those that no leaf reports.
+ * Follows every run of a program by LangChain's callbacks: spans for all of them, facts for those that no leaf reports. With a `rateLimit` it delays the start of
+ * chat and LLM runs until they get their permit, or refuses it with the limiter's error.
  * Use `perf.handler` where nothing is wrapped: `chain.invoke(input, { callbacks: [perf.handler] })`.
  */
 export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCarrier {
@@ -38,18 +46,26 @@ export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCar
     super();
     this.sink = sink;
     this.carriedScope = scope;
+    const { gate } = sink;
+    if (!gate) return;
+    // LangChain swallows what a handler throws, and a refused run would start.
+    this.raiseError = true;
+    this.handleLLMNewToken = (_token, _index, runId) => gate.heard(runId);
   }
 
   carrying(scope: Scope): PerfCallbackHandler {
     return new PerfCallbackHandler(this.sink, scope);
   }
 
-  override handleChatModelStart(model: Serialized, messages: unknown, runId: string, parent?: string, extra?: Extra, tags?: string[], metadata?: Metadata, name?: string): void {
-    this.#start("chat", model, messages, { runId, parent, tags, metadata, name, parameters: extra?.invocation_params });
+  override handleChatModelStart(model: Serialized, messages: unknown, runId: string, parent?: string, extra?: Extra, tags?: string[], metadata?: Metadata, name?: string): Promise<void> | void {
+    const start = (): void => this.#start("chat", model, messages, { runId, parent, tags, metadata, name, parameters: extra?.invocation_params });
+    const [asked = []] = messages as ChatMessages[];
+    return this.#gated(runId, start, () => chatEstimate(modelOfRun(extra), asked, extra?.invocation_params ?? {}));
   }
 
-  override handleLLMStart(model: Serialized, prompts: string[], runId: string, parent?: string, extra?: Extra, tags?: string[], metadata?: Metadata, name?: string): void {
-    this.#start("llm", model, prompts, { runId, parent, tags, metadata, name, parameters: extra?.invocation_params });
+  override handleLLMStart(model: Serialized, prompts: string[], runId: string, parent?: string, extra?: Extra, tags?: string[], metadata?: Metadata, name?: string): Promise<void> | void {
+    const start = (): void => this.#start("llm", model, prompts, { runId, parent, tags, metadata, name, parameters: extra?.invocation_params });
+    return this.#gated(runId, start, () => llmEstimate(modelOfRun(extra), prompts, extra?.invocation_params ?? {}));
   }
 
   override handleLLMEnd(output: LLMResult, runId: string): void {
@@ -96,6 +112,13 @@ export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCar
     this.#end(runId, undefined, error);
   }
 
+  /** Starts at once where no limit is; a wrapped program's own calls have their limits further down. */
+  #gated(runId: string, start: () => void, estimate: () => RequestEstimate): Promise<void> | void {
+    const { gate, closed } = this.sink;
+    if (!gate || closed || this.carriedScope || isSwitchedOff() || (currentScope()?.perf as unknown) === this.sink) return start();
+    return gate.enter(runId, estimate()).then(start);
+  }
+
   #start(kind: KindName, serialized: Serialized | undefined, input: unknown, run: RunArguments): void {
     const name = run.name ?? nameOf(serialized) ?? kind;
     // LangChain reuses a parent's id for its child in places; a run is never its own parent.
@@ -119,7 +142,8 @@ export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCar
   }
 
   #end(runId: string, output: unknown, error?: unknown, usage?: Usage): void {
-    const { clock, tracer } = this.sink;
+    const { clock, tracer, gate } = this.sink;
+    gate?.ended(runId, usage, error);
     const run = this.#runs.get(runId);
     if (run) {
       this.#runs.delete(runId);
@@ -143,6 +167,13 @@ interface RunArguments {
   name: string | undefined;
   parameters?: Record<string, unknown> | undefined;
   toolCallId?: string | undefined;
+}
+
+type ChatMessages = Parameters<typeof chatEstimate>[1];
+
+/** As much of a model as its callbacks tell. */
+function modelOfRun(extra: Extra | undefined): ModelLike {
+  return (extra?.invocation_params ?? {}) as unknown as ModelLike;
 }
 
 function nameOf(serialized: Serialized | undefined): string | undefined {

@@ -140,7 +140,7 @@ export function patchCore(exports: Readonly<Record<string, unknown>>): void {
   patchFallbacks(prototypeOf(exports.RunnableWithFallbacks));
   if (typeof exports.IterableReadableStream === "function") patchOnce(exports.IterableReadableStream, "fromAsyncGenerator", scopedStreams);
   const caller = prototypeOf(exports.AsyncCaller);
-  if (caller) patchOnce(caller, "callWithRetries", bindQueued);
+  if (caller) patchOnce(caller, "callWithRetries", retriedOutside);
 }
 
 function prototypeOf(exported: unknown): object | undefined {
@@ -217,11 +217,45 @@ function substitutable(runnable: Runnable): Runnable {
   return { invoke: hurried("invoke"), stream: hurried("stream"), batch: hurried("batch") };
 }
 
-/** A queue runs its jobs in the context of whoever set it going: a queued job keeps its own. And a request that is made again from outside is not made again here. */
-function bindQueued(original: Method): Method {
-  return function (this: object, retries, callable, args) {
+interface Caller {
+  readonly maxConcurrency?: number;
+  onFailedAttempt?(error: unknown): unknown;
+}
+
+/**
+ * A queue runs its jobs in the context of whoever set it going: a queued job keeps its own. And where a layer makes failed requests again, the caller tells it of
+ * failures and does nothing of its own: otherwise a permit would be held while the caller waits, and not asked for when it tries again.
+ */
+function retriedOutside(original: Method): Method {
+  return function (this: Caller, retries, callable, args) {
     const scope = currentScope();
-    const bounded = (this as { maxConcurrency?: number }).maxConcurrency !== Infinity;
-    return original.call(this, scope?.leaf?.attempt?.ownsRetries ? 0 : retries, bounded && scope ? AsyncResource.bind(callable as () => unknown) : callable, args);
+    if (!scope) return original.call(this, retries, callable, args);
+    const job = this.maxConcurrency === Infinity ? callable : AsyncResource.bind(callable as () => unknown);
+    const { attempt } = scope.leaf ?? {};
+    if (!attempt?.failed) return original.call(this, retries, job, args);
+    // What is no number of times stays none, so that the caller says so.
+    return original.call(telling(this, (error) => attempt.failed?.(error, retries as number)), Math.min(0, retries as number), job, args);
   };
+}
+
+/** The same caller, which tells of each failure that it, or the user's handler, does not take for final. */
+function telling(caller: Caller, failed: (error: unknown) => void): Caller {
+  const onFailedAttempt = async (error: unknown): Promise<void> => {
+    try {
+      await caller.onFailedAttempt?.(error);
+    } catch (final) {
+      if (isBareRefusal(final)) failed(final);
+      throw final;
+    }
+    if (!(error instanceof TypeError) || FETCH_FAILURES.has(error.message)) failed(error);
+  };
+  return Object.create(caller, { onFailedAttempt: { value: onFailedAttempt } }) as Caller;
+}
+
+/** Messages of the TypeErrors that are Node's `fetch`'s: any other is a program's mistake, and LangChain's caller does not try again. */
+const FETCH_FAILURES: ReadonlySet<string> = new Set(["fetch failed", "terminated"]);
+
+/** A 429 that does not say when to come back is final to LangChain; but here the limits have learned from it. */
+function isBareRefusal(error: unknown): boolean {
+  return (error as { rateLimitReason?: unknown } | null)?.rateLimitReason === "headerless_429";
 }

@@ -62,6 +62,12 @@ export function readSwitch(): void {
   off = process.env.LANGCHAIN_PERF === "off";
 }
 
+/** Whether everything is a pass-through, as the environment has it now. */
+export function isSwitchedOff(): boolean {
+  readSwitch();
+  return off;
+}
+
 /** The scope around the code that runs now; one whose perf was closed meanwhile is none. */
 export function currentScope(): Scope | undefined {
   const scope = storage.getStore();

@@ -1,4 +1,6 @@
 import { ignore, linkAbort, type LinkedAbort } from "../core/abort.ts";
+import { DEFAULT_PRIORITY, type CallControl } from "../core/control.ts";
+import { DeadlineError } from "../core/errors.ts";
 import type { Call, Layer, Next } from "../core/layer.ts";
 import { fromNext, orItself } from "../core/parts.ts";
 
@@ -171,8 +173,9 @@ export class Coalesce implements Layer {
     const key = flightKey(call);
     if (key === undefined) return next(call);
     const flight = this.#flights.get(key);
-    if (!flight) return this.#lead(call, key, next);
-    return call.origin === flight.leader.origin && !call.kind.copiable ? follow(call, flight) : followOrAsk(call, flight, next);
+    if (!flight || mustPass(call, flight.leader)) return this.#lead(call, key, next);
+    const isBound = call.origin === flight.leader.origin && !call.kind.copiable && !mayWaitLonger(call, flight.leader);
+    return isBound ? follow(call, flight) : followOrAsk(call, flight, next);
   }
 
   #lead(call: Call, key: string, next: Next): AsyncIterable<unknown> {
@@ -204,9 +207,25 @@ function follow(call: Call, flight: Flight): AsyncIterable<unknown> {
   return flight.leader.mode === call.mode ? parts : converted(call, flight, parts);
 }
 
+/** Whether a call must not wait for its leader's permit: it would get its own sooner, or the leader waits for the place of the request around the call. */
+function mustPass(call: Call, leader: Call): boolean {
+  return (call.isNested && !leader.isNested) || (leader.isWaiting && isMoreUrgent(call.control, leader.control));
+}
+
+/** Whether a call would wait for its permit shorter, or less long, than its leader does. */
+function isMoreUrgent(call: CallControl, leader: CallControl): boolean {
+  const { priority = DEFAULT_PRIORITY, deadlineAt = Infinity, hasSubstitute = false } = call;
+  return priority < (leader.priority ?? DEFAULT_PRIORITY) || deadlineAt < (leader.deadlineAt ?? Infinity) || (hasSubstitute && !leader.hasSubstitute);
+}
+
+/** Whether a call may wait longer than its leader does: that one's own deadline is earlier, or it has a substitute. */
+function mayWaitLonger({ control: call }: Call, { control: leader }: Call): boolean {
+  return (leader.deadlineAt ?? Infinity) < (call.deadlineAt ?? Infinity) || (leader.hasSubstitute === true && !call.hasSubstitute);
+}
+
 /**
- * Another object of the same class may have another key, timeout or patience: its failure is not this call's. And what cannot be
- * copied everybody has to ask for.
+ * Another object of the same class may have another key, timeout or patience: its failure is not this call's, no more than that of a leader who was in a hurry.
+ * And what cannot be copied everybody has to ask for.
  */
 async function* followOrAsk(call: Call, flight: Flight, next: Next): AsyncGenerator<unknown> {
   let shared = false;
@@ -216,7 +235,7 @@ async function* followOrAsk(call: Call, flight: Flight, next: Next): AsyncGenera
       yield part;
     }
   } catch (error) {
-    const isOwn = call.origin === flight.leader.origin && error !== UNCOPIABLE;
+    const isOwn = call.origin === flight.leader.origin && error !== UNCOPIABLE && !(DeadlineError.isInstance(error) && mayWaitLonger(call, flight.leader));
     if (shared || isOwn || call.signal?.aborted) throw error;
     call.facts.coalesced = undefined;
     call.facts.leaderId = undefined;

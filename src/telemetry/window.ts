@@ -1,5 +1,6 @@
 import { build, type Histogram } from "hdr-histogram-js";
 import type { Clock } from "../core/clock.ts";
+import type { LimiterStatus } from "../limits/limiter.ts";
 import { isHit, type CallFacts, type KindName, type TierName } from "../core/facts.ts";
 
 /** What happened lately to the calls of one kind. */
@@ -30,6 +31,8 @@ export interface PerfSnapshot {
   /** Length of the window, milliseconds. */
   windowMs: number;
   kinds: Partial<Record<KindName, KindSnapshot>>;
+  /** Where the limits stand now, the user's own first and then those that providers announced; absent without `rateLimit`. */
+  limits?: LimiterStatus[];
 }
 
 const SLICES = 6;

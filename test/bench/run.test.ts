@@ -17,7 +17,7 @@ describe("npm run bench", () => {
     const { status, stderr } = bench();
     expect(status).toBe(2);
     expect(stderr).toMatch(/^Usage: npm run bench -- <name>/);
-    expect(stderr).toContain("Benches: cache, overhead");
+    expect(stderr).toContain("Benches: cache, limits, overhead");
   });
 
   it.each([

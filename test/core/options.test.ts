@@ -1,6 +1,6 @@
 import { OptionError, createPerf, type PerfOptions } from "langchain-perf";
 import { describe, expect, it } from "vitest";
-import { resolveControl } from "../../src/core/control.ts";
+import { NO_WISHES, resolveControl } from "../../src/core/control.ts";
 import { OptionReader, resolveWith } from "../../src/core/options.ts";
 
 function refusal(options: unknown): OptionError {
@@ -115,7 +115,7 @@ describe("OptionReader", () => {
 
   it("copies lists, so that the caller's later changes do not count", () => {
     const tags = ["a"];
-    const control = resolveControl({ tags });
+    const control = resolveControl({ tags }, NO_WISHES, 0);
     tags.push("b");
     expect(control.tags).toEqual(["a"]);
   });
@@ -129,8 +129,10 @@ describe("OptionReader", () => {
   });
 
   it("lays a call's wishes over those of the surrounding call", () => {
-    const outer = resolveControl({ cache: "refresh", tenant: "a", tags: ["x"], ttlMs: 5 });
-    expect(resolveControl({}, outer)).toEqual(outer);
-    expect(resolveControl({ cache: "use", tags: ["y"] }, outer)).toMatchObject({ cache: "use", tenant: "a", tags: ["y"], ttlMs: 5 });
+    const outer = resolveControl({ cache: "refresh", tenant: "a", tags: ["x"], ttlMs: 5, priority: 2, deadlineMs: 100 }, NO_WISHES, 50);
+    expect(outer.deadlineAt).toBe(150);
+    expect(resolveControl({}, outer, 60)).toEqual(outer);
+    expect([10, 200].map((deadlineMs) => resolveControl({ deadlineMs }, outer, 60).deadlineAt)).toEqual([70, 150]);
+    expect(resolveControl({ cache: "use", tags: ["y"] }, outer, 60)).toMatchObject({ cache: "use", tenant: "a", tags: ["y"], ttlMs: 5 });
   });
 });

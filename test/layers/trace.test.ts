@@ -68,6 +68,12 @@ describe("spans", () => {
     ]);
   });
 
+  it("nest the same within limits, and say how long was waited", async () => {
+    await withPerf(chain(), createPerf({ trace: true, rateLimit: { maxConcurrent: 1 } })).invoke({ topic: "rivers" });
+    expect(treeOf(spans())).toContain("RunnableSequence > chat gpt-4o-mini > POST");
+    expect(named("chat gpt-4o-mini").attributes["perf.limit.wait_ms"]).toBeGreaterThanOrEqual(0);
+  });
+
   it("keep their context across a stream, with the time to first token", async () => {
     const parts: string[] = [];
     for await (const part of await withPerf(chain(), createPerf()).stream({ topic: "streams" })) parts.push(part);

@@ -8,6 +8,7 @@ import { opaque, type Answer, type Kind, type Mode } from "../../core/layer.ts";
 import { eventsHaveContent, eventsReasons, eventsUsage, freshEvent, type StreamEvent } from "./chat-events.ts";
 import { bridge, chunkPacker, chunksOf, mapResult, sizeOfParts, TextChunk, unpackChunk, wholeOf, type PackedChunk, type PackedPart } from "./chat-parts.ts";
 import { chatCodec } from "./codecs.ts";
+import { chatEstimate } from "./estimates.ts";
 import { copyMessage, deepCopy, reissueMessage, withoutSpentUsage, type FreshIds, type MessageLike, type UsageLike } from "../messages.ts";
 import { completenessOf, finishReason, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 import { messageFields } from "../identity.ts";
@@ -36,6 +37,8 @@ export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, P
   question: ({ model, messages, options }) => ({ asked: messages, config: options, ...named(modelName(model)) }),
 
   target: ({ model }) => targetOf(model),
+
+  estimate: ({ model, messages, options }) => chatEstimate(model, messages, options),
 
   /** The message, as `invoke` gives it. */
   whole(answer) {

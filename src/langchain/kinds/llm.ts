@@ -3,6 +3,7 @@ import { GenerationChunk, type LLMResult } from "@langchain/core/outputs";
 import { canonical, writeIdentity } from "../../core/key.ts";
 import { opaque, type Answer, type Kind } from "../../core/layer.ts";
 import { llmCodec, type LLMPart } from "./codecs.ts";
+import { llmEstimate } from "./estimates.ts";
 import { deepCopy, estimateBytes, withoutSpentUsage } from "../messages.ts";
 import { completenessOf, finishReason, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 
@@ -29,6 +30,8 @@ export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPar
   question: ({ model, prompts, options }) => ({ asked: prompts, config: options, ...named(modelName(model)) }),
 
   target: ({ model }) => targetOf(model),
+
+  estimate: ({ model, prompts, options }) => llmEstimate(model, prompts, options),
 
   whole: (answer) => (answer.mode === "invoke" ? (answer.parts[0] as LLMResult) : wholeOf(answer)).generations[0]?.[0]?.text,
 

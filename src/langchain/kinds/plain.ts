@@ -1,15 +1,19 @@
 import type { Document } from "@langchain/core/documents";
 import { canonical, instanceId, writeIdentity, type IdentityFields } from "../../core/key.ts";
-import { opaque, type Kind, type OwnIdentity, type PartCodec } from "../../core/layer.ts";
+import { opaque, type Joining, type Kind, type OwnIdentity, type PartCodec, type RequestEstimate } from "../../core/layer.ts";
 import type { Provenance } from "../../core/provenance.ts";
 import { className, endpointText, fieldsText, opaqueIdentity } from "../identity.ts";
 import { deepCopy, estimateBytes, isCopiable } from "../messages.ts";
 import { modelName, named, targetOf } from "../models.ts";
 import { plainCodec, vectorCodec } from "./codecs.ts";
+import { embeddingsJoining } from "./embeddings-joining.ts";
+import { embeddingsEstimate } from "./estimates.ts";
 
 interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" | "target"> {
   who(input: In, id: OwnIdentity["id"]): IdentityFields;
   readonly codec?: PartCodec<Part>;
+  readonly joining?: Joining<In, Part>;
+  estimate?(input: In): RequestEstimate;
   /** What is known of the answers of which an answer is made. */
   provenance?(input: In): Provenance | undefined;
   /** The answer is whatever the user's code gives. */
@@ -17,7 +21,7 @@ interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" |
 }
 
 /** Kinds whose answer is one plain value, however it is asked for. */
-function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part>, provenance, anything = false }: PlainKind<In, Part>): Kind<In, Part> {
+function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part>, joining, estimate, provenance, anything = false }: PlainKind<In, Part>): Kind<In, Part> {
   const copy = (part: Part): Part => deepCopy(part);
   return opaque<In, Part, Part>({
     name,
@@ -27,6 +31,8 @@ function plainKind<In, Part>({ name, who, question, target, codec = plainCodec a
     },
     question,
     target,
+    ...(joining ? { joining } : {}),
+    ...(estimate ? { estimate } : {}),
     whole: ({ parts: [whole] }) => copy(whole as Part),
     codec,
     convert: (answer) => answer.parts,
@@ -55,6 +61,8 @@ export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>(
   question: ({ embeddings, text }) => ({ asked: text, config: {}, ...named(modelName(embeddings)) }),
   target: ({ embeddings }) => targetOf(embeddings),
   codec: vectorCodec,
+  joining: embeddingsJoining,
+  estimate: ({ embeddings, text }) => embeddingsEstimate(embeddings, text),
 });
 
 /**

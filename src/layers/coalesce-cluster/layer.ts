@@ -86,8 +86,8 @@ export class ClusterCoalesce implements Layer {
 
   handle(call: Call, next: Next): AsyncIterable<unknown> {
     const key = leaseKey(call);
-    // Redis has just failed this very call.
-    if (key === undefined || call.facts.cache?.failedTiers?.includes("redis")) return next(call);
+    // Redis has just failed this very call; or another process's leader may wait for a place that the request around this call holds.
+    if (key === undefined || call.isNested || call.facts.cache?.failedTiers?.includes("redis")) return next(call);
     return this.#share(call, key, next);
   }
 

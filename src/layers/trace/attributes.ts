@@ -84,6 +84,8 @@ export function factAttributes(facts: CallFacts): Attributes {
     "perf.cache.items": cache?.items?.total,
     "perf.cache.item_hits": cache?.items?.hits,
     "perf.coalesced": facts.coalesced,
+    "perf.limit.wait_ms": facts.waitMs,
+    "perf.batch.size": facts.batchSize,
     "perf.cost_usd": facts.costUsd,
     "perf.saved_usd": facts.savedUsd,
     "gen_ai.request.stream": facts.mode === "stream" ? true : undefined,

@@ -92,6 +92,7 @@ async function observeWrapped(
 }
 
 const LAYERS = { cache: true, coalesce: true, trace: true };
+const LIMITS: PerfOptions = { batch: true, rateLimit: { maxConcurrent: 4, requestsPerMinute: 600_000, tokensPerMinute: 60_000_000 } };
 
 /** The columns of the matrix; all but the first compare a wrapped run with the bare one. */
 const CHECKS: Record<string, (shape: CheckedShape, method: MethodName) => Promise<void>> = {
@@ -107,6 +108,11 @@ const CHECKS: Record<string, (shape: CheckedShape, method: MethodName) => Promis
   "trace alone": async (shape, method) => {
     const [bare] = await observeBare(shape, method, 1);
     const [wrapped] = await observeWrapped(shape, method, { trace: true }, 1);
+    expectSame(wrapped!, bare!);
+  },
+  "within limits": async (shape, method) => {
+    const [bare] = await observeBare(shape, method, 1);
+    const [wrapped] = await observeWrapped(shape, method, LIMITS, 1);
     expectSame(wrapped!, bare!);
   },
   "cold cache": async (shape, method) => {

@@ -1,0 +1,22 @@
+import { RateLimitError } from "../../core/errors.ts";
+
+/** The provider refuses what was asked: it is bad (400), too large (413) or not to be processed (422). */
+const REFUSALS: ReadonlySet<unknown> = new Set([400, 413, 422]);
+
+/** Whether a request may have failed for one of its texts, or for their number, so that some of them would succeed without the others. */
+export function mayBlameTexts(error: unknown): boolean {
+  if (RateLimitError.isInstance(error)) return !error.retryable;
+  // LangChain hides some refusals in an error of its own, e.g. that a text is too long.
+  const { cause } = (error ?? {}) as { cause?: unknown };
+  if (REFUSALS.has(statusOf(error)) || REFUSALS.has(statusOf(cause))) return true;
+  // Some of its classes read a refusal as if it were an answer. (A TypeError with a cause is fetch's: there was no connection.)
+  return error instanceof TypeError && cause === undefined;
+}
+
+/** The HTTP status in an error, by the names that providers' clients have for it. */
+function statusOf(error: unknown): unknown {
+  const { status, statusCode, status_code, response, $metadata } = (error ?? {}) as Record<string, unknown>;
+  const inside = (response ?? {}) as { status?: unknown };
+  const aws = ($metadata ?? {}) as { httpStatusCode?: unknown };
+  return status ?? statusCode ?? status_code ?? inside.status ?? aws.httpStatusCode;
+}

@@ -1,0 +1,114 @@
+import { systemClock } from "./core/clock.ts";
+import type { CallControl } from "./core/control.ts";
+import { OptionError } from "./core/errors.ts";
+import { resolveWith } from "./core/options.ts";
+import type { Layer } from "./core/layer.ts";
+import { listenToResponses } from "./langchain/response-headers.ts";
+import { Limit } from "./layers/limit/layer.ts";
+import { RunGate } from "./layers/limit/run-gate.ts";
+import { Retry } from "./layers/retry.ts";
+import { AnnouncedQuotas } from "./limits/announced.ts";
+import type { Limiter, LimiterStatus } from "./limits/limiter.ts";
+import { LocalLimiter } from "./limits/local.ts";
+import { noticeOf, noticeOfError } from "./limits/notice.ts";
+import { readLimits, type LimiterOptions, type ResolvedLimits } from "./limits/options.ts";
+import { RedisLimiter } from "./limits/redis.ts";
+import { estimateTokens } from "./limits/tokens/estimate.ts";
+import { tokenCounter } from "./limits/tokens/counter.ts";
+import { RedisConnection, type RedisLike, type RedisSource } from "./stores/redis.ts";
+import { costOf, type Price } from "./telemetry/cost.ts";
+
+/** Redis answers within this time, or each process keeps to its part of the limits. */
+const SHARED_TIMEOUT_MS = 200;
+
+/** Limits of the requests to models and embeddings. Beside them hold those that providers announce in the headers of their answers. */
+export interface RateLimitOptions extends LimiterOptions {
+  /** Whose call it is: while several have calls that wait, each gets its share. @default the call's tenant */
+  per?(control: CallControl): string;
+  /** A Redis in which all processes with the same `name` keep the limits together: a URL or a client of ioredis. */
+  shared?: string | RedisLike;
+}
+
+export interface ResolvedRateLimit {
+  /** The user's own limiter, or what a limiter is to be made of. */
+  readonly limits: Limiter | ResolvedLimits;
+  readonly shared: RedisSource | undefined;
+  per(control: CallControl): string;
+}
+
+/** @throws OptionError */
+export function resolveRateLimit(raw: unknown): ResolvedRateLimit | undefined {
+  if (raw === undefined) return undefined;
+  if (isLimiter(raw)) return { limits: raw, shared: undefined, per: tenantOf };
+  return resolveWith("rateLimit", raw, (read) => {
+    const limits = readLimits(read);
+    const per = read.function<NonNullable<RateLimitOptions["per"]>>("per") ?? tenantOf;
+    return { limits, per, shared: read.raw("shared") as RedisSource | undefined };
+  });
+}
+
+function tenantOf({ tenant }: CallControl): string {
+  return tenant ?? "";
+}
+
+function isLimiter(value: unknown): value is Limiter {
+  const { acquire, status } = (value ?? {}) as Partial<Limiter>;
+  return typeof acquire === "function" && typeof status === "function";
+}
+
+/** What the limits need of their perf. */
+export interface LimitsHost {
+  /** Under which processes share. */
+  readonly name: string;
+  readonly pricing: ReadonlyMap<string, Price>;
+  readonly idleConsumerMs: number;
+}
+
+/** The limits of a perf. */
+export interface OpenLimits {
+  /** Outermost first. */
+  readonly layers: readonly Layer[];
+  /** For runs of which nothing is wrapped. */
+  readonly gate: RunGate;
+  status(): LimiterStatus[];
+  close(): Promise<void>;
+}
+
+/** @throws OptionError */
+export function openLimits({ limits, shared, per }: ResolvedRateLimit, { name, pricing, idleConsumerMs }: LimitsHost): OpenLimits {
+  listenToResponses();
+  const clock = systemClock;
+  const given = isLimiter(limits) ? limits : undefined;
+  const own = isLimiter(limits) ? undefined : limits;
+  if (own?.budgetUsdPerHour !== undefined && pricing.size === 0) throw new OptionError("pricing", "the prices of the models, because `rateLimit.budgetUsdPerHour` is set", undefined);
+  const limiter = given ?? openLimiter(own as ResolvedLimits, name, shared);
+  // Only who counts against a number needs to count well.
+  const counter = given ?? own?.tokensPerMinute ?? own?.budgetUsdPerHour ? tokenCounter() : undefined;
+  const quotas = new AnnouncedQuotas({ clock, maxQueue: own?.maxQueue ?? Infinity, maxWaitMs: own?.maxWaitMs ?? Infinity, weights: own?.weights ?? new Map<string, number>() });
+  const limit = new Limit({
+    limiter, clock, per,
+    noticeOf: (status, headers) => noticeOf(status, headers, clock.now()),
+    noticeOfError: (error) => noticeOfError(error, clock.now()),
+    announced: (target) => quotas.of(target),
+    countTokens: (texts, model) => counter?.count(texts, model) ?? estimateTokens(texts),
+    costOf: (model, usage) => {
+      const price = model === undefined ? undefined : pricing.get(model);
+      return price && costOf(usage, price);
+    },
+    needsPrices: own?.budgetUsdPerHour !== undefined,
+  });
+  return {
+    layers: [new Retry(clock), limit],
+    gate: new RunGate({ limiter, demands: limit.demands, clock, silentMs: idleConsumerMs }),
+    status: () => [limiter.status(), ...[...quotas.entries()].map(([, quota]) => quota.status())],
+    async close() {
+      counter?.close();
+      if (!given) await limiter.close?.();
+    },
+  };
+}
+
+function openLimiter(limits: ResolvedLimits, name: string, shared: RedisSource | undefined): Limiter {
+  if (shared === undefined) return new LocalLimiter(limits);
+  return new RedisLimiter({ redis: new RedisConnection(shared, "rateLimit.shared"), owns: true, name, timeoutMs: SHARED_TIMEOUT_MS, limits });
+}

@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { limiterContract } from "langchain-perf/testing";
+import { CorrectLimiter } from "./correct-limiter.ts";
+import { limited, type Mistake, MISTAKES, Unhandling } from "./limiter-mistakes.ts";
+
+async function failing(Mistaken: Mistake): Promise<string[]> {
+  // That case listens to the whole process.
+  const cases = limiterContract((limits) => new Mistaken(limits)).filter(({ name }) => name !== UNHANDLED);
+  const results = await Promise.allSettled(cases.map(({ run }) => run()));
+  return cases.filter((_, at) => results[at]?.status === "rejected").map(({ name }) => name);
+}
+
+/** The same load, and nothing wrong. */
+const NONE = "none";
+const UNHANDLED = "leaves no rejection unhandled";
+
+describe("limiterContract", () => {
+  for (const { name, run } of limiterContract((limits) => new CorrectLimiter(limits))) it(`passes a correct limiter: ${name}`, run);
+
+  it("finds each mistake, and each of its cases finds one", { timeout: 60_000 }, async () => {
+    const found = await Promise.all(Object.entries({ ...MISTAKES, [NONE]: CorrectLimiter }).map(async ([name, Mistaken]) => [name, await failing(Mistaken)] as const));
+    expect(found.filter(([, failed]) => failed.length === 0).map(([name]) => name)).toEqual([NONE]);
+    const useful = new Set([UNHANDLED, ...found.flatMap(([, failed]) => failed)]);
+    expect(limiterContract((limits) => new CorrectLimiter(limits)).map(({ name }) => name).filter((name) => !useful.has(name))).toEqual([]);
+  });
+
+  it("finds a rejection that nobody hears of", async () => {
+    const own = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    try {
+      const found = limiterContract((limits) => new Unhandling(limits)).find(({ name }) => name === UNHANDLED);
+      await expect(found?.run()).rejects.toThrow("Expected values to be strictly deep-equal");
+    } finally {
+      for (const listener of own) process.on("unhandledRejection", listener);
+    }
+  });
+
+  it("excuses a limiter from what its options say", async () => {
+    const Humble = limited((limits) => ({ ...limits, requestsPerMinute: undefined, tokensPerMinute: undefined, budgetUsdPerHour: undefined }));
+    const excused = ["requests", "tokens", "cost", "corrections", "oversize"] as const;
+    await Promise.all(limiterContract((limits) => new Humble(limits), { excused }).map(({ run }) => run()));
+  });
+});
