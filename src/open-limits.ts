@@ -1,13 +1,14 @@
 import { systemClock } from "./core/clock.ts";
 import type { CallControl } from "./core/control.ts";
 import { OptionError } from "./core/errors.ts";
-import { resolveWith } from "./core/options.ts";
+import { hasMethods, resolveWith } from "./core/options.ts";
 import type { Layer } from "./core/layer.ts";
 import { listenToResponses } from "./langchain/response-headers.ts";
 import { Limit } from "./layers/limit/layer.ts";
 import { RunGate } from "./layers/limit/run-gate.ts";
 import { Retry } from "./layers/retry.ts";
 import { AnnouncedQuotas } from "./limits/announced.ts";
+import { guarded } from "./limits/guarded.ts";
 import type { Limiter, LimiterStatus } from "./limits/limiter.ts";
 import { LocalLimiter } from "./limits/local.ts";
 import { noticeOf, noticeOfError } from "./limits/notice.ts";
@@ -38,8 +39,10 @@ export interface ResolvedRateLimit {
 
 /** @throws OptionError */
 export function resolveRateLimit(raw: unknown): ResolvedRateLimit | undefined {
-  if (raw === undefined) return undefined;
+  if (raw === undefined || raw === false) return undefined;
   if (isLimiter(raw)) return { limits: raw, shared: undefined, per: tenantOf };
+  if (hasMethods(raw, ["acquire"]) || hasMethods(raw, ["status"])) throw new OptionError("rateLimit", "options, or a limiter with acquire() and status()", raw);
+  if (hasMethods(raw, ["schedule", "counts"])) throw new OptionError("rateLimit", "options or a limiter; a Bottleneck becomes one by bottleneckLimiter() of langchain-perf/limits", raw);
   return resolveWith("rateLimit", raw, (read) => {
     const limits = readLimits(read);
     const per = read.function<NonNullable<RateLimitOptions["per"]>>("per") ?? tenantOf;
@@ -52,8 +55,7 @@ function tenantOf({ tenant }: CallControl): string {
 }
 
 function isLimiter(value: unknown): value is Limiter {
-  const { acquire, status } = (value ?? {}) as Partial<Limiter>;
-  return typeof acquire === "function" && typeof status === "function";
+  return hasMethods(value, ["acquire", "status"]);
 }
 
 /** What the limits need of their perf. */
@@ -68,6 +70,7 @@ export interface LimitsHost {
 export interface OpenLimits {
   /** Outermost first. */
   readonly layers: readonly Layer[];
+  readonly tokensPerMinute: number | undefined;
   /** For runs of which nothing is wrapped. */
   readonly gate: RunGate;
   status(): LimiterStatus[];
@@ -78,18 +81,25 @@ export interface OpenLimits {
 export function openLimits({ limits, shared, per }: ResolvedRateLimit, { name, pricing, idleConsumerMs }: LimitsHost): OpenLimits {
   listenToResponses();
   const clock = systemClock;
-  const given = isLimiter(limits) ? limits : undefined;
+  const given = isLimiter(limits) ? guarded(limits) : undefined;
   const own = isLimiter(limits) ? undefined : limits;
   if (own?.budgetUsdPerHour !== undefined && pricing.size === 0) throw new OptionError("pricing", "the prices of the models, because `rateLimit.budgetUsdPerHour` is set", undefined);
   const limiter = given ?? openLimiter(own as ResolvedLimits, name, shared);
   // Only who counts against a number needs to count well.
   const counter = given ?? own?.tokensPerMinute ?? own?.budgetUsdPerHour ? tokenCounter() : undefined;
-  const quotas = new AnnouncedQuotas({ clock, maxQueue: own?.maxQueue ?? Infinity, maxWaitMs: own?.maxWaitMs ?? Infinity, weights: own?.weights ?? new Map<string, number>() });
+  const quotas = new AnnouncedQuotas({
+    clock,
+    maxQueue: own?.maxQueue ?? Infinity,
+    maxWaitMs: own?.maxWaitMs ?? Infinity,
+    weights: own?.weights ?? new Map<string, number>(),
+    // Where the user says how much may go, that is what goes first.
+    ...(own && !isBounded(own) ? {} : { firstAtOnce: Infinity }),
+  });
   const limit = new Limit({
     limiter, clock, per,
     noticeOf: (status, headers) => noticeOf(status, headers, clock.now()),
     noticeOfError: (error) => noticeOfError(error, clock.now()),
-    announced: (target) => quotas.of(target),
+    announced: (target, model) => quotas.of(target, model),
     countTokens: (texts, model) => counter?.count(texts, model) ?? estimateTokens(texts),
     costOf: (model, usage) => {
       const price = model === undefined ? undefined : pricing.get(model);
@@ -99,6 +109,7 @@ export function openLimits({ limits, shared, per }: ResolvedRateLimit, { name, p
   });
   return {
     layers: [new Retry(clock), limit],
+    tokensPerMinute: own?.tokensPerMinute,
     gate: new RunGate({ limiter, demands: limit.demands, clock, silentMs: idleConsumerMs }),
     status: () => [limiter.status(), ...[...quotas.entries()].map(([, quota]) => quota.status())],
     async close() {
@@ -106,6 +117,11 @@ export function openLimits({ limits, shared, per }: ResolvedRateLimit, { name, p
       if (!given) await limiter.close?.();
     },
   };
+}
+
+/** Whether something keeps requests from going all at once. */
+function isBounded({ requestsPerMinute, tokensPerMinute, maxConcurrent }: ResolvedLimits): boolean {
+  return requestsPerMinute !== undefined || tokensPerMinute !== undefined || typeof maxConcurrent === "number";
 }
 
 function openLimiter(limits: ResolvedLimits, name: string, shared: RedisSource | undefined): Limiter {

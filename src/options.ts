@@ -1,5 +1,5 @@
 import { ignore } from "./core/abort.ts";
-import { warnOnce } from "./core/callback.ts";
+import { unfailing } from "./core/callback.ts";
 import { OptionError } from "./core/errors.ts";
 import { resolveWith } from "./core/options.ts";
 import { resolveBatch, type BatchOptions, type ResolvedBatch } from "./layers/batch/options.ts";
@@ -26,8 +26,8 @@ export interface PerfOptions {
   coalesce?: boolean | CoalesceOptions;
   /** Lets embeddings that are asked for at the same time share requests. Absent = off. */
   batch?: boolean | BatchOptions;
-  /** Keeps the requests to models and embeddings below limits: these, or those of a limiter of your own, and what providers announce in the headers of their answers. Absent = off. */
-  rateLimit?: RateLimitOptions | Limiter;
+  /** Keeps the requests to models and embeddings below limits: these, or those of a limiter of your own, and what providers announce in the headers of their answers. Absent or `false` = off. */
+  rateLimit?: false | RateLimitOptions | Limiter;
   /** OpenTelemetry spans for every run; nothing is paid while no SDK is registered. Absent = off. */
   trace?: boolean | TraceOptions;
   timeouts?: {
@@ -65,24 +65,11 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
     trace: read.layer("trace", resolveTrace),
     idleConsumerMs: read.group("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
     pricing: resolvePricing(read.raw("pricing")),
-    waitUntil: unfailing(read.function<NonNullable<PerfOptions["waitUntil"]>>("waitUntil") ?? ignore),
+    // Hosts refuse work that begins outside a request: that is no reason to fail a call.
+    waitUntil: unfailing("waitUntil failed, and the work goes on without it", read.function<NonNullable<PerfOptions["waitUntil"]>>("waitUntil") ?? ignore),
   }));
   if (resolved.coalesce?.scope === "cluster" && !resolved.cache?.redis) {
     throw new OptionError("coalesce.scope", '"process", as long as no `cache.redis` is there for the processes to meet in', "cluster");
   }
   return resolved;
-}
-
-/** Hosts refuse work that begins outside a request: that is no reason to fail a call. */
-function unfailing(waitUntil: (work: Promise<unknown>) => unknown): ResolvedOptions["waitUntil"] {
-  const warn = warnOnce();
-  const failed = (error: unknown): void => warn("waitUntil failed, and the work goes on without it", error);
-  return (work) => {
-    try {
-      const taken = waitUntil(work);
-      if (taken instanceof Promise) taken.catch(failed);
-    } catch (error) {
-      failed(error);
-    }
-  };
 }

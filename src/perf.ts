@@ -56,7 +56,7 @@ export interface Perf extends AsyncDisposable {
    * @throws OptionError for a bad option
    */
   map<I, O>(target: MapTarget<I, O>, inputs: Iterable<I> | AsyncIterable<I>, options?: MapOptions): AsyncIterable<MapResult<I, O>>;
-  /** Tracing and facts alone, nothing wrapped: `chain.invoke(input, { callbacks: [perf.handler] })`. */
+  /** Nothing wrapped: tracing and facts alone and, with a `rateLimit`, delayed or refused starts of chat and LLM runs. `chain.invoke(input, { callbacks: [perf.handler] })`. */
   readonly handler: PerfCallbackHandler;
   readonly cache: PerfCache;
   /** What happened in the last minute. */
@@ -261,7 +261,7 @@ function layersOf(options: ResolvedOptions, cache: OpenCache | undefined, tracer
 
 /** What happens to the requests of a perf that leave for whoever answers, outermost first. */
 function upstreamLayersOf({ batch }: ResolvedOptions, limits: OpenLimits | undefined, clock: Alarm): Layer[] {
-  return [...(batch ? [new Batch(batch, clock)] : limits ? [new Split()] : []), ...(limits?.layers ?? [])];
+  return [...(batch ? [new Batch(batch, clock, limits?.tokensPerMinute)] : limits ? [new Split()] : []), ...(limits?.layers ?? [])];
 }
 
 /** What was asked for before an invalidation must not answer who asks after it. */

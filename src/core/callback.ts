@@ -8,6 +8,20 @@ export function atOnce(given: unknown): unknown {
   return undefined;
 }
 
+/** The callback, whose failure, at once or by its promise, is a warning and no error of whoever calls it. */
+export function unfailing<A extends readonly unknown[]>(consequence: string, callback: (...given: A) => unknown): (...given: A) => void {
+  const warnAgain = warnOnce();
+  const failed = (error: unknown): void => warnAgain(consequence, error);
+  return (...given) => {
+    try {
+      const answer = callback(...given);
+      if (answer instanceof Promise) answer.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
+}
+
 /** Warns the first time only: what is wrong with a callback is wrong at every call. */
 export function warnOnce(): typeof warn {
   let warned = false;

@@ -12,8 +12,8 @@ export interface Alarm extends Clock {
   after(delayMs: number, work: () => void): () => void;
 }
 
-/** `setTimeout` runs at once what is further away than this. */
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+/** Node's timers ring at once, and `setInterval` all the time, for what is further away than this. */
+export const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 export const systemClock: Alarm = {
   now: () => Date.now(),

@@ -18,7 +18,7 @@ export interface CallControl {
   readonly tenant?: string;
   /** Among the calls that wait for a limit, 0 is served first and 9 last. @default 5 */
   readonly priority?: number;
-  /** From the start of this call, milliseconds: a request that cannot be made by then is refused with `DeadlineError`, and at once where that is clear. @default none */
+  /** From the start of this call, milliseconds, below 0 where it has passed already: a request that cannot be made by then is refused with `DeadlineError`, and at once where that is clear. @default none */
   readonly deadlineMs?: number;
   /** The same on the monotonic clock, and the earliest of those of the calls around. @internal */
   readonly deadlineAt?: number;
@@ -44,7 +44,7 @@ export const NO_WISHES: CallControl = Object.freeze({ cache: "use" });
 export function resolveControl(wishes: unknown, outer: CallControl, elapsed: number): CallControl {
   return resolveWith("configurable.perf", wishes, (read) => {
     const tenant = read.string("tenant", undefined);
-    const deadlineMs = read.number("deadlineMs", { default: undefined, min: 0 });
+    const deadlineMs = read.number("deadlineMs", { default: undefined });
     return {
       cache: read.oneOf("cache", CACHE_MODES, outer.cache),
       ttlMs: read.number("ttlMs", { default: outer.ttlMs, min: 0 }),

@@ -30,6 +30,8 @@ export interface Backend<In = unknown, Part = unknown> {
 export interface Attempt {
   /** Whether it holds a permit: requests made inside this one must not wait for a place of their own. */
   readonly hasPermit: boolean;
+  /** Hears when an HTTP request of it is written: it may have waited for a connection. */
+  sent?(): void;
   /** Hears of the status and the headers, names in lower case, of every HTTP response that belongs to the request. */
   heard?(status: number, headers: ReadonlyMap<string, string>): void;
   /** Hears of a failure after which the request would have been made again, up to so many times. Where it is there, nothing inside does so. */

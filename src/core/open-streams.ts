@@ -1,18 +1,20 @@
 import type { Clock } from "./clock.ts";
 import { DeadlineError } from "./errors.ts";
 import type { CallStream } from "./stream.ts";
+import { Sweeper } from "./sweeper.ts";
 
 /** The streams that are under way, of which those that nobody reads are ended. */
 export class OpenStreams {
   readonly #streams = new Set<CallStream>();
   readonly #clock: Clock;
   readonly #idleConsumerMs: number;
-  #sweeper: NodeJS.Timeout | undefined;
+  readonly #sweeper: Sweeper;
 
   /** @param idleConsumerMs a stream that is not read for this long ends; `Infinity` = none does */
   constructor(clock: Clock, idleConsumerMs: number) {
     this.#clock = clock;
     this.#idleConsumerMs = idleConsumerMs;
+    this.#sweeper = new Sweeper(idleConsumerMs, () => this.#sweep());
   }
 
   get size(): number {
@@ -21,16 +23,12 @@ export class OpenStreams {
 
   add(stream: CallStream): void {
     this.#streams.add(stream);
-    if (this.#sweeper || this.#idleConsumerMs === Infinity) return;
-    this.#sweeper = setInterval(() => this.#sweep(), Math.max(10, this.#idleConsumerMs / 4));
-    this.#sweeper.unref();
+    this.#sweeper.start();
   }
 
   delete(stream: CallStream): void {
     this.#streams.delete(stream);
-    if (this.#streams.size > 0 || !this.#sweeper) return;
-    clearInterval(this.#sweeper);
-    this.#sweeper = undefined;
+    if (this.#streams.size === 0) this.#sweeper.stop();
   }
 
   #sweep(): void {

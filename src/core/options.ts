@@ -3,6 +3,8 @@ import { OptionError } from "./errors.ts";
 interface Range<D> {
   default: D;
   min?: number;
+  /** Like `min`, which itself is too little. */
+  above?: number;
   max?: number;
   integer?: boolean;
 }
@@ -17,21 +19,17 @@ export class OptionReader {
   readonly #known = new Set<string>();
 
   constructor(path: string, raw: unknown) {
-    if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
-      throw new OptionError(path || "options", "an object of options", raw);
-    }
+    if (!isRecord(raw)) throw new OptionError(path || "options", "an object of options", raw);
     this.#path = path;
-    this.#raw = raw as Record<string, unknown>;
+    this.#raw = raw;
   }
 
   number<D extends number | undefined>(name: string, range: Range<D>): number | D {
-    const { min = -Infinity, max = Infinity, integer = false } = range;
+    const { min = -Infinity, above, max = Infinity, integer = false } = range;
     const value = this.#take(name);
     if (value === undefined) return range.default;
-    if (typeof value !== "number" || Number.isNaN(value) || value < min || value > max || (integer && !Number.isInteger(value) && value !== Infinity)) {
-      const bounds = max !== Infinity ? ` from ${min} to ${max}` : min === -Infinity ? "" : ` of at least ${min}`;
-      this.#refuse(name, `${integer ? "a whole number" : "a number"}${bounds}`, value);
-    }
+    const isWithin = typeof value === "number" && value >= min && value <= max && (above === undefined || value > above);
+    if (!isWithin || (integer && !Number.isInteger(value) && value !== Infinity)) this.#refuse(name, `${integer ? "a whole number" : "a number"}${boundsOf({ min, above, max })}`, value);
     return value;
   }
 
@@ -76,8 +74,7 @@ export class OptionReader {
   objectWith<T>(name: string, methods: readonly string[]): T | undefined {
     const value = this.#take(name);
     if (value === undefined) return undefined;
-    const fits = typeof value === "object" && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === "function");
-    if (!fits) this.#refuse(name, `an object with ${methods.map((method) => `${method}()`).join(", ")}`, value);
+    if (!hasMethods(value, methods)) this.#refuse(name, `an object with ${methods.map((method) => `${method}()`).join(", ")}`, value);
     return value as T;
   }
 
@@ -86,9 +83,7 @@ export class OptionReader {
     const value = this.#take(name);
     if (value === undefined || value === false) return undefined;
     const path = this.#pathOf(name);
-    if (value !== true && (typeof value !== "object" || value === null || Array.isArray(value))) {
-      throw new OptionError(path, "true, false or an object of options", value);
-    }
+    if (value !== true && !isRecord(value)) throw new OptionError(path, "true, false or an object of options", value);
     return resolveWith(path, value === true ? {} : value, resolve);
   }
 
@@ -137,4 +132,23 @@ export function resolveWith<T>(path: string, raw: unknown, resolve: (reader: Opt
   const resolved = resolve(reader);
   reader.end();
   return resolved;
+}
+
+/** Whether a value is a bag of fields: a plain object, or one of a class that shows fields of its own. A promise, a Map, a Date show none, and would count as `{}`. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Plain objects of another realm have a prototype of their own.
+  return prototype === null || Object.getPrototypeOf(prototype) === null || Object.keys(value).length > 0;
+}
+
+/** Whether a value is an object with these methods. */
+export function hasMethods(value: unknown, methods: readonly string[]): boolean {
+  return typeof value === "object" && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === "function");
+}
+
+function boundsOf({ min, above, max }: { min: number; above: number | undefined; max: number }): string {
+  if (max !== Infinity) return ` from ${min} to ${max}`;
+  if (above !== undefined) return ` above ${above}`;
+  return min === -Infinity ? "" : ` of at least ${min}`;
 }

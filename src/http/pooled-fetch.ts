@@ -1,5 +1,6 @@
+import { LONGEST_TIMEOUT_MS } from "../core/clock.ts";
 import { OptionError } from "../core/errors.ts";
-import { type OptionReader, resolveWith } from "../core/options.ts";
+import { OptionReader, resolveWith } from "../core/options.ts";
 import { loadPeer } from "../core/peer.ts";
 import { Pools, type PoolOptions, type Undici } from "./pools.ts";
 
@@ -51,12 +52,12 @@ export interface PooledFetch extends AsyncDisposable {
   /**
    * Closes all connections, each when the answer that it carries has ended; further calls are refused.
    * @param graceMs after which connections are closed in the middle of an answer, milliseconds; default 10000
+   * @throws OptionError, by the promise, for what is no number of at least 0
    */
   close(graceMs?: number): Promise<void>;
 }
 
 const DEFAULT_GRACE_MS = 10_000;
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
  * Node's `fetch` with a pool of connections of its own, for the `fetch` option of providers: `new ChatOpenAI({ configuration: { fetch: pooledFetch() } })`.
@@ -85,7 +86,10 @@ export function pooledFetch(options: PooledFetchOptions = {}): PooledFetch {
     const { counts: { opened, closed, lost, reused } = NONE, running = 0, pending = 0 } = pools.opened ?? {};
     return { connections: opened - closed, opened, closed, lost, requests, reused, failed, running, pending };
   };
-  const close = (graceMs = DEFAULT_GRACE_MS): Promise<void> => pools.close(graceMs);
+  const close = async (graceMs?: number): Promise<void> => {
+    const read = new OptionReader("pooledFetch.close", { graceMs });
+    await pools.close(Math.min(read.number("graceMs", { default: DEFAULT_GRACE_MS, min: 0 }), LONGEST_TIMEOUT_MS));
+  };
   return Object.assign(pooled, { stats, close, [Symbol.asyncDispose]: () => close() });
 }
 

@@ -30,6 +30,10 @@ export function listenToResponses(): void {
     const attempt = currentScope()?.leaf?.attempt;
     if (attempt?.heard) listeners.set((message as Published).request, { attempt, heard: attempt.heard });
   });
+  subscribe("undici:client:sendHeaders", (message) => {
+    const listener = listeners.get((message as Published).request);
+    listener?.attempt.sent?.();
+  });
   subscribe("undici:request:headers", (message) => {
     const { request, response } = message as Published;
     const listener = listeners.get(request);

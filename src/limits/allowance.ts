@@ -109,9 +109,9 @@ class Grant implements Permit {
     this.#end = end;
   }
 
-  release(outcome: RequestOutcome = {}): void {
+  release(outcome?: RequestOutcome): void {
     const end = this.#end;
     this.#end = undefined;
-    end?.(this, outcome);
+    end?.(this, outcome ?? {});
   }
 }

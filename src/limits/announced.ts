@@ -22,10 +22,11 @@ export class AnnouncedQuotas {
     this.#options = options;
   }
 
-  of(target: string): AnnouncedLimiter {
+  /** @param name of the target, for people */
+  of(target: string, name?: string): AnnouncedLimiter {
     const known = this.#limiters.get(target);
     if (known) this.#limiters.delete(target);
-    const limiter = known ?? new AnnouncedLimiter(this.#options);
+    const limiter = known ?? new AnnouncedLimiter(this.#options, name);
     this.#limiters.set(target, limiter);
     if (this.#limiters.size > MAX_TARGETS) this.#limiters.delete(this.#limiters.keys().next().value as string);
     return limiter;

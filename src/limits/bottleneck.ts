@@ -1,7 +1,7 @@
 import { systemClock } from "../core/clock.ts";
 import { OptionError, RateLimitError } from "../core/errors.ts";
-import { resolveWith } from "../core/options.ts";
-import { resolveDemand, type FullDemand } from "./demand.ts";
+import { hasMethods, resolveWith } from "../core/options.ts";
+import { resolveDemand, told, type FullDemand } from "./demand.ts";
 import type { Demand, Limiter, LimiterStatus, Permit, RequestOutcome } from "./limiter.ts";
 import { WaitingLine, type Waiter } from "./line.ts";
 import { readQueue, type LimiterOptions } from "./options.ts";
@@ -59,8 +59,7 @@ const RETRY_AFTER_MS = 1_000;
  * @throws OptionError
  */
 export function bottleneckLimiter(bottleneck: BottleneckLike, options: BottleneckLimiterOptions = {}): Limiter {
-  const fits = typeof bottleneck === "object" && bottleneck !== null && METHODS.every((method) => typeof bottleneck[method] === "function");
-  if (!fits) throw new OptionError("bottleneck", `a Bottleneck: an object with ${METHODS.map((method) => `${method}()`).join(", ")}`, bottleneck);
+  if (!hasMethods(bottleneck, METHODS)) throw new OptionError("bottleneck", `a Bottleneck: an object with ${METHODS.map((method) => `${method}()`).join(", ")}`, bottleneck);
   return new BottleneckLimiter(bottleneck, options);
 }
 
@@ -97,9 +96,9 @@ class BottleneckLimiter implements Limiter {
     if (bottleneck.datastore !== "local") bottleneck.on("error", () => this.#doubt());
   }
 
-  async acquire(demand: Demand = {}): Promise<Permit> {
+  async acquire(given?: Demand): Promise<Permit> {
+    const demand = given ?? {};
     const full = resolveDemand(demand, this.#maxWaitMs, systemClock.elapsed());
-    full.signal?.throwIfAborted();
     if (full.isNested) return this.#permit(full);
     this.#weights.set(full, this.#weightOf(demand));
     const permit = this.#line.join(full);
@@ -184,10 +183,11 @@ class BottleneckLimiter implements Limiter {
   #permit(demand: FullDemand, done?: () => void): Permit {
     let isHeld = true;
     this.#active += 1;
-    const release = ({ tokens }: RequestOutcome = {}): void => {
+    const release = (outcome?: RequestOutcome): void => {
       if (!isHeld) return;
       isHeld = false;
       this.#active -= 1;
+      const tokens = told(outcome?.tokens);
       if (tokens !== undefined && demand.tokens > 0) this.#line.correct(demand, tokens - demand.tokens);
       done?.();
     };

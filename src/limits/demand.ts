@@ -1,4 +1,4 @@
-import { OptionError } from "../core/errors.ts";
+import { DeadlineError, OptionError } from "../core/errors.ts";
 import type { Demand } from "./limiter.ts";
 
 /** What requests take of the limits. */
@@ -22,23 +22,42 @@ export interface FullDemand extends Amounts {
 export const PRIORITIES = 10;
 const DEFAULT_PRIORITY = 5;
 
-/** @throws OptionError */
-export function resolveDemand(demand: Demand, maxWaitMs: number, now: number): FullDemand {
-  const { priority = DEFAULT_PRIORITY, tenant = "", deadlineMs = Infinity, isNested = false, signal } = demand;
+/**
+ * Whatever is `null` counts as absent: callers need not have been compiled.
+ * @throws OptionError, the signal's reason when it has aborted, and DeadlineError when the deadline has passed
+ */
+export function resolveDemand(demand: Demand | null, maxWaitMs: number, now: number): FullDemand {
+  const asked: Demand = demand ?? {};
+  const priority = asked.priority ?? DEFAULT_PRIORITY;
   if (!Number.isInteger(priority) || priority < 0 || priority >= PRIORITIES) throw new OptionError("priority", "a whole number from 0 to 9", priority);
-  if (Number.isNaN(deadlineMs)) throw new OptionError("deadlineMs", "a number", deadlineMs);
+  const deadlineMs = asked.deadlineMs ?? Infinity;
+  if (typeof deadlineMs !== "number" || Number.isNaN(deadlineMs)) throw new OptionError("deadlineMs", "a number", deadlineMs);
+  asked.signal?.throwIfAborted();
+  if (deadlineMs < 0) throw new DeadlineError(`The deadline had passed ${Math.ceil(-deadlineMs)} ms before the permit was asked for.`);
   return {
-    requests: amount("requests", demand.requests, 1),
-    tokens: amount("tokens", demand.tokens, 0),
-    costUsd: amount("costUsd", demand.costUsd, 0),
-    priority, tenant, isNested, signal,
+    requests: amount("requests", asked.requests, 1),
+    tokens: amount("tokens", asked.tokens, 0),
+    costUsd: amount("costUsd", asked.costUsd, 0),
+    priority,
+    tenant: asked.tenant ?? "",
+    isNested: asked.isNested ?? false,
+    signal: asked.signal ?? undefined,
     since: now,
     deadlineAt: now + Math.min(maxWaitMs, deadlineMs),
   };
 }
 
-function amount(name: keyof Amounts, value: number | undefined, absent: number): number {
-  if (value === undefined) return absent;
-  if (!(value >= 0 && value < Infinity)) throw new OptionError(name, "a number of at least 0", value);
+/** An amount that an outcome tells. Providers tell nonsense at times, which counts as not told: one NaN would stay in the sums for ever. */
+export function told(amount: unknown): number | undefined {
+  return isAmount(amount) ? amount : undefined;
+}
+
+function amount(name: keyof Amounts, value: number | null | undefined, absent: number): number {
+  if (value === undefined || value === null) return absent;
+  if (!isAmount(value)) throw new OptionError(name, "a number of at least 0", value);
   return value;
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value < Infinity;
 }

@@ -43,6 +43,8 @@ export interface Permit {
 export interface LimiterStatus {
   /** Name of the limiter, e.g. `local`. */
   name: string;
+  /** The model whose provider has announced these limits; absent for all others. */
+  target?: string;
   /** Calls that wait. */
   queued: number;
   /** Permits that are held. */

@@ -43,7 +43,6 @@ export class LocalLimiter implements Limiter {
     try {
       const now = this.#clock.elapsed();
       const full = resolveDemand(demand, this.#maxWaitMs, now);
-      full.signal?.throwIfAborted();
       return this.#isNext(full) && this.#allowance.waitMs(full, now) === 0 ? Promise.resolve(this.#allowance.admit(full, now)) : this.#wait(full, now);
     } catch (error) {
       return Promise.reject(error);
@@ -54,8 +53,7 @@ export class LocalLimiter implements Limiter {
     return { name: this.name, queued: this.#line.size, ...this.#allowance.status() };
   }
 
-  #isNext({ isNested, deadlineAt, since }: FullDemand): boolean {
-    if (deadlineAt < since) return false;
+  #isNext({ isNested }: FullDemand): boolean {
     return this.#line.size === 0 || (isNested && !this.#line.head?.demand.isNested);
   }
 

@@ -1,5 +1,5 @@
 import { OptionError } from "../core/errors.ts";
-import type { OptionReader } from "../core/options.ts";
+import { isRecord, type OptionReader } from "../core/options.ts";
 
 /** What a limiter keeps to. Absent = no such limit. */
 export interface LimiterOptions {
@@ -39,7 +39,7 @@ export function readLimits(read: OptionReader): ResolvedLimits {
     requestsPerMinute: read.number("requestsPerMinute", { default: undefined, min: 1 }),
     tokensPerMinute: read.number("tokensPerMinute", { default: undefined, min: 1 }),
     maxConcurrent: resolveConcurrent(maxConcurrent, read.pathOf("maxConcurrent")),
-    budgetUsdPerHour: read.number("budgetUsdPerHour", { default: undefined, min: Number.MIN_VALUE }),
+    budgetUsdPerHour: read.number("budgetUsdPerHour", { default: undefined, above: 0 }),
     ...readQueue(read),
   };
 }
@@ -62,9 +62,9 @@ function resolveConcurrent(value: unknown, path: string): number | "adaptive" | 
 
 function resolveWeights(raw: unknown, path: string): ReadonlyMap<string, number> {
   if (raw === undefined) return new Map();
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) throw new OptionError(path, "an object of weights by tenant", raw);
+  if (!isRecord(raw)) throw new OptionError(path, "an object of weights by tenant", raw);
   for (const [tenant, weight] of Object.entries(raw)) {
     if (typeof weight !== "number" || !(weight > 0 && weight < Infinity)) throw new OptionError(`${path}.${tenant}`, "a number above 0", weight);
   }
-  return new Map(Object.entries(raw as Record<string, number>));
+  return new Map(Object.entries(raw)) as ReadonlyMap<string, number>;
 }

@@ -1,6 +1,6 @@
 import { isHit, type CallFacts, type Usage } from "../core/facts.ts";
 import { OptionError } from "../core/errors.ts";
-import { resolveWith } from "../core/options.ts";
+import { isRecord, resolveWith } from "../core/options.ts";
 
 /** USD per million tokens. */
 export interface Price {
@@ -12,7 +12,7 @@ export interface Price {
 
 export function resolvePricing(raw: unknown): ReadonlyMap<string, Price> {
   if (raw === undefined) return new Map();
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) throw new OptionError("pricing", "an object of prices by model name", raw);
+  if (!isRecord(raw)) throw new OptionError("pricing", "an object of prices by model name", raw);
   return new Map(Object.entries(raw).map(([model, price]) => [model, resolvePrice(`pricing.${model}`, price)]));
 }
 

@@ -1,3 +1,5 @@
+import { OptionError } from "../core/errors.ts";
+import { hasMethods, resolveWith, type OptionReader } from "../core/options.ts";
 import type { Limiter } from "../limits/limiter.ts";
 import type { Check, ContractLimits } from "./limiter-contract/check.ts";
 import { orderCases } from "./limiter-contract/order.ts";
@@ -30,9 +32,12 @@ export interface LimiterContractOptions {
  * The cases take real time, two seconds each at most.
  *
  * @param create opens a limiter that keeps to the limits and shares nothing with any other; called once for each case
+ * @throws OptionError
  */
-export function limiterContract(create: (limits: ContractLimits) => Limiter | Promise<Limiter>, { excused = [] }: LimiterContractOptions = {}): readonly ContractCase[] {
-  const owed = Object.entries(EXCUSABLE).filter(([excuse]) => !excused.includes(excuse as LimiterExcuse));
+export function limiterContract(create: (limits: ContractLimits) => Limiter | Promise<Limiter>, options: LimiterContractOptions = {}): readonly ContractCase[] {
+  if (typeof create !== "function") throw new OptionError("limiterContract.create", "a function that gives a limiter", create);
+  const excused = resolveWith("limiterContract", options, readExcuses);
+  const owed = Object.entries(EXCUSABLE).filter(([excuse]) => !excused.includes(excuse));
   const checks: Record<string, Check> = { ...orderCases, ...placeCases, ...waitingCases, ...Object.assign({}, ...owed.map(([, cases]) => cases)) };
   return Object.entries(checks).map(([name, check]) => ({
     name,
@@ -40,7 +45,8 @@ export function limiterContract(create: (limits: ContractLimits) => Limiter | Pr
       const opened: Limiter[] = [];
       try {
         await check(async (limits) => {
-          const limiter = await create(limits);
+          const limiter: Limiter = await create(limits);
+          if (!hasMethods(limiter, ["acquire", "status"])) throw new OptionError("limiterContract.create", "a function that gives a limiter, an object with acquire() and status()", limiter);
           opened.push(limiter);
           return limiter;
         });
@@ -49,4 +55,11 @@ export function limiterContract(create: (limits: ContractLimits) => Limiter | Pr
       }
     },
   }));
+}
+
+function readExcuses(read: OptionReader): readonly string[] {
+  const excused = read.strings("excused") ?? [];
+  const unknown = excused.find((excuse) => !Object.hasOwn(EXCUSABLE, excuse));
+  if (unknown !== undefined) throw new OptionError(read.pathOf("excused"), `some of ${Object.keys(EXCUSABLE).map((excuse) => `"${excuse}"`).join(", ")}`, unknown);
+  return excused;
 }

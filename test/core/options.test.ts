@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { OptionError, createPerf, type PerfOptions } from "langchain-perf";
 import { describe, expect, it } from "vitest";
 import { NO_WISHES, resolveControl } from "../../src/core/control.ts";
@@ -113,6 +114,25 @@ describe("OptionReader", () => {
     expect(read.end()).toBeUndefined();
   });
 
+  it.each<[string, unknown]>([
+    ["Promise", Promise.resolve({ name: "n" })], ["Map", new Map([["name", "n"]])], ["Set", new Set(["name"])], ["Date", new Date()], ["URL", new URL("http://a/")],
+  ])("takes a %s for no options", (name, value) => {
+    const refused = (option: string, wanted: string): string => `Option "${option}": wanted ${wanted}, got an object of class ${name}.`;
+    expect(() => createPerf(value as PerfOptions)).toThrow(refused("options", "an object of options"));
+    expect(() => createPerf({ timeouts: value } as PerfOptions)).toThrow(refused("timeouts", "an object of options"));
+    expect(() => createPerf({ cache: value } as PerfOptions)).toThrow(refused("cache", "true, false or an object of options"));
+    expect(() => createPerf({ pricing: value } as PerfOptions)).toThrow(refused("pricing", "an object of prices by model name"));
+  });
+
+  it("takes plain objects of any realm, and those of a class that have fields", () => {
+    class Options {
+      readonly n = 7;
+    }
+    const given = [{ n: 7 }, Object.assign(Object.create(null), { n: 7 }), runInNewContext("({ n: 7 })"), new Options()];
+    expect(given.map((raw) => resolveWith("", raw, (read) => read.number("n", { default: 1 })))).toEqual([7, 7, 7, 7]);
+    expect([{}, Object.create(null), runInNewContext("({})")].map((raw) => resolveWith("", raw, (read) => read.number("n", { default: 1 })))).toEqual([1, 1, 1]);
+  });
+
   it("copies lists, so that the caller's later changes do not count", () => {
     const tags = ["a"];
     const control = resolveControl({ tags }, NO_WISHES, 0);
@@ -124,6 +144,8 @@ describe("OptionReader", () => {
     const read = (n: unknown) => resolveWith("load", { n }, (reader) => reader.number("n", { default: 1, min: 0, max: 1 }));
     expect(read(0.5)).toBe(0.5);
     expect(() => read(2)).toThrow('Option "load.n": wanted a number from 0 to 1, got 2.');
+    expect(() => resolveWith("", { n: 0 }, (reader) => reader.number("n", { default: 1, above: 0 }))).toThrow('Option "n": wanted a number above 0, got 0.');
+    expect(resolveWith("", { n: 1e-300 }, (reader) => reader.number("n", { default: 1, above: 0 }))).toBe(1e-300);
     expect(() => resolveWith("", { n: "x" }, (reader) => reader.number("n", { default: 1 }))).toThrow('Option "n": wanted a number, got "x".');
     expect(() => resolveWith("", { w: "left" }, (reader) => reader.oneOf("w", ["up", "down"], "up"))).toThrow('wanted one of "up", "down", got "left".');
   });
@@ -133,6 +155,8 @@ describe("OptionReader", () => {
     expect(outer.deadlineAt).toBe(150);
     expect(resolveControl({}, outer, 60)).toEqual(outer);
     expect([10, 200].map((deadlineMs) => resolveControl({ deadlineMs }, outer, 60).deadlineAt)).toEqual([70, 150]);
+    expect(resolveControl({ deadlineMs: -5 }, outer, 60).deadlineAt).toBe(55);
+    expect(() => resolveControl({ deadlineMs: NaN }, outer, 60)).toThrow('Option "configurable.perf.deadlineMs": wanted a number, got NaN.');
     expect(resolveControl({ cache: "use", tags: ["y"] }, outer, 60)).toMatchObject({ cache: "use", tenant: "a", tags: ["y"], ttlMs: 5 });
   });
 });

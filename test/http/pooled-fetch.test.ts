@@ -113,6 +113,25 @@ describe("closing pooledFetch", () => {
     expect(fetch.stats()).toMatchObject({ connections: 0, running: 0 });
   });
 
+  it.each([NaN, -1, "20"])("takes no %s for a time, and closes nothing then", async (graceMs) => {
+    await using server = await serve(echo);
+    await using fetch = pooledFetch();
+    await expect(fetch.close(graceMs as number)).rejects.toThrow('Option "pooledFetch.close.graceMs": wanted a number of at least 0, got ');
+    expect(await ask(fetch, server.url, post)).toBe("héllo");
+  });
+
+  it("takes a time that is longer than timers can count", async () => {
+    const gate = new Gate();
+    await using server = await serve(gate.answer);
+    const fetch = pooledFetch();
+    const answer = ask(fetch, server.url);
+    await eventually(() => gate.held.length === 1);
+    const closed = fetch.close(Infinity);
+    setTimeout(() => gate.open(), 20);
+    expect(await answer).toBe("done");
+    await closed;
+  });
+
   it("before the first call opens nothing", async () => {
     const fetch = pooledFetch();
     await fetch.close();

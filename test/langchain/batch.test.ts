@@ -29,6 +29,20 @@ function sizes({ requests }: Simulator): (number | "query")[] {
 const batchSizes = (facts: readonly CallFacts[]): (number | undefined)[] => facts.map(({ batchSize }) => batchSize);
 
 describe("OpenAIEmbeddings with batch: true", () => {
+  it("put as many texts in a request as their own batchSize says, also where that is more than the default", async () => {
+    const { provider, fast } = await setting({ batch: true }, { batchSize: 1_000 });
+    await fast.embedDocuments(texts(1_500));
+    expect(sizes(provider)).toEqual([1_000, 500]);
+  });
+
+  it("put no more tokens in a request than half of what a minute allows", async () => {
+    const { provider, fast } = await setting({ batch: true, rateLimit: { tokensPerMinute: 2_000 } });
+    const long = texts(20).map((text) => `${text} ${"word ".repeat(60)}`);
+    void fast.embedDocuments(long).catch(() => {});
+    await vi.waitUntil(() => provider.count() > 0, { interval: 1 });
+    expect(sizes(provider)[0]).toBeLessThan(20);
+  });
+
   it("ask for concurrent queries in as few requests as may be, and the vectors are the same", async () => {
     const { provider, bare, fast, facts } = await setting({ batch: { maxBatchSize: 40 } });
     const vectors = await Promise.all(texts(100).map((text) => fast.embedQuery(text)));

@@ -26,6 +26,7 @@ describe("a refusal that may be one text's fault", () => {
     ["status_code 400", refusal({ status_code: 400 })],
     ["AWS's status 400", refusal({ $metadata: { httpStatusCode: 400 } })],
     ["LangChain's own error around it", (bad: string) => new Error(`refused: ${bad}`, { cause: { status: 400 } })],
+    ["a class of the user's own with a plain error", (bad: string) => new Error(`refused: ${bad}`)],
     ["a class that stumbles over what is no answer", (bad: string) => new TypeError(`refused: ${bad}`)],
   ])("fails the call of that text alone: %s", async (_title, make) => {
     const { query, asked } = batching({ symmetric: true, answer: refusing((text) => text === "text 41", make) });
@@ -71,7 +72,7 @@ describe("any other failure", () => {
     ["a server that fails", Object.assign(new Error("failed"), { status: 500 })],
     ["a wrong key", Object.assign(new Error("who?"), { status: 401 })],
     ["no connection", new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") })],
-    ["an error without a status", new Error("lost")],
+    ["no answer in time", Object.assign(new Error("timed out"), { code: "ETIMEDOUT" })],
     ["what is no error at all", undefined],
   ])("fails all who share the request, which is not made again: %s", async (_title, failure) => {
     const { query, documents, asked, batch } = batching({ symmetric: true, answer: () => Promise.reject(failure as Error) });

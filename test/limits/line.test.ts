@@ -144,14 +144,15 @@ describe("tenants in a line", () => {
 
 describe("who leaves a line", () => {
   it("is refused with the reason of the signal", async () => {
-    const { line, join, serve } = setUp();
+    const { time, line, join, serve } = setUp();
     const controller = new AbortController();
+    const late = resolveDemand({ signal: controller.signal }, Infinity, time.elapsed());
     const permits = [join({ signal: controller.signal, costUsd: 1 }), join({ costUsd: 2 }), join({ signal: controller.signal, costUsd: 3 })];
     controller.abort(new Error("enough"));
     await expect(permits[0]).rejects.toThrow("enough");
     await expect(permits[2]).rejects.toThrow("enough");
     expect(line.size).toBe(1);
-    await expect(join({ signal: controller.signal })).rejects.toThrow("enough");
+    await expect(line.join(late)).rejects.toThrow("enough");
     expect(serve(1, ({ costUsd }) => costUsd)).toEqual([2]);
   });
 

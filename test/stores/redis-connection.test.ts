@@ -42,6 +42,12 @@ describe("a Redis that cannot be used as its URL says", () => {
   }
 });
 
+describe("what is no Redis", () => {
+  it.each([5, null, undefined, {}, [], new Map(), Promise.resolve("redis://a")])("is refused with what is wanted: %s", (source) => {
+    expect(() => redisStore(source as never)).toThrow('Option "redis": wanted a URL redis://…, an ioredis client, or { url | client, keyPrefix }, got ');
+  });
+});
+
 describe("reads", () => {
   const calls = async (command: string): Promise<number> => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await admin.info("commandstats"))?.[1] ?? 0);
   const filled = async () => {

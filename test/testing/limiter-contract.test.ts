@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { limiterContract } from "langchain-perf/testing";
+import type { Limiter } from "langchain-perf";
+import { limiterContract, type ContractLimits } from "langchain-perf/testing";
 import { CorrectLimiter } from "./correct-limiter.ts";
 import { limited, type Mistake, MISTAKES, Unhandling } from "./limiter-mistakes.ts";
 
@@ -32,6 +33,18 @@ describe("limiterContract", () => {
       await expect(found?.run()).rejects.toThrow("Expected values to be strictly deep-equal");
     } finally {
       for (const listener of own) process.on("unhandledRejection", listener);
+    }
+  });
+
+  it("says at once what it cannot work with", async () => {
+    const create = (limits: ContractLimits): Limiter => new CorrectLimiter(limits);
+    expect(() => limiterContract(5 as never)).toThrow('Option "limiterContract.create": wanted a function that gives a limiter, got 5.');
+    expect(() => limiterContract(create, { excused: ["typo" as never] })).toThrow('Option "limiterContract.excused": wanted some of "requests", "tokens", "cost", "corrections", "oversize", got "typo".');
+    expect(() => limiterContract(create, { excused: "cost" as never })).toThrow('Option "limiterContract.excused": wanted an array of strings');
+    expect(() => limiterContract(create, { excuse: [] } as never)).toThrow('Option "limiterContract.excuse": wanted one of the known options (excused)');
+    for (const given of [undefined, { acquire: () => undefined }]) {
+      const [first] = limiterContract(() => given as never);
+      await expect(first?.run()).rejects.toThrow('Option "limiterContract.create": wanted a function that gives a limiter, an object with acquire() and status(), got ');
     }
   });
 

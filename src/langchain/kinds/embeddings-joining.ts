@@ -1,6 +1,13 @@
 import type { Joining } from "../../core/layer.ts";
 import { ownerOf } from "../prototypes.ts";
-import type { EmbeddingsInput } from "./plain.ts";
+
+/** One text. Queries and documents are kept apart: some providers embed the same text differently. */
+export interface EmbeddingsInput {
+  readonly embeddings: object;
+  readonly method: "embedQuery" | "embedDocuments";
+  /** Several are a call of several items, each with a key of its own. */
+  readonly text: string | readonly string[];
+}
 
 type Vectors = number[] | number[][];
 

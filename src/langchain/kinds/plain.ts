@@ -6,7 +6,7 @@ import { className, endpointText, fieldsText, opaqueIdentity } from "../identity
 import { deepCopy, estimateBytes, isCopiable } from "../messages.ts";
 import { modelName, named, targetOf } from "../models.ts";
 import { plainCodec, vectorCodec } from "./codecs.ts";
-import { embeddingsJoining } from "./embeddings-joining.ts";
+import { embeddingsJoining, type EmbeddingsInput } from "./embeddings-joining.ts";
 import { embeddingsEstimate } from "./estimates.ts";
 
 interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" | "target"> {
@@ -45,14 +45,6 @@ function plainKind<In, Part>({ name, who, question, target, codec = plainCodec a
     usage: () => undefined,
     hasContent: () => true,
   });
-}
-
-/** One text. Queries and documents are kept apart: some providers embed the same text differently. */
-export interface EmbeddingsInput {
-  readonly embeddings: object;
-  readonly method: "embedQuery" | "embedDocuments";
-  /** Several are a call of several items, each with a key of its own. */
-  readonly text: string | readonly string[];
 }
 
 export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>({

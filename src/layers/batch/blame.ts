@@ -9,8 +9,13 @@ export function mayBlameTexts(error: unknown): boolean {
   // LangChain hides some refusals in an error of its own, e.g. that a text is too long.
   const { cause } = (error ?? {}) as { cause?: unknown };
   if (REFUSALS.has(statusOf(error)) || REFUSALS.has(statusOf(cause))) return true;
-  // Some of its classes read a refusal as if it were an answer. (A TypeError with a cause is fetch's: there was no connection.)
-  return error instanceof TypeError && cause === undefined;
+  // Some of its classes read a refusal as if it were an answer, and classes of the user's own refuse with a plain error. (One with a cause is fetch's: there was no connection.)
+  return cause === undefined && (error instanceof TypeError || isPlain(error));
+}
+
+/** Whether an error says nothing but its message. */
+function isPlain(error: unknown): boolean {
+  return error instanceof Error && error.name === "Error" && statusOf(error) === undefined && !("code" in error);
 }
 
 /** The HTTP status in an error, by the names that providers' clients have for it. */

@@ -4,13 +4,14 @@ import type { Call, Layer, Next } from "../../core/layer.ts";
 import { once } from "../../core/parts.ts";
 import { Asker } from "./asker.ts";
 import { Lane } from "./lane.ts";
-import type { ResolvedBatch } from "./options.ts";
+import { batchSizeOf, batchTokensOf, type ResolvedBatch } from "./options.ts";
 
 /** Lets calls for different answers of the same kind share requests: what is asked for at about the same time goes in one. */
 export class Batch implements Layer {
   readonly name = "batch";
   readonly #options: ResolvedBatch;
   readonly #clock: Alarm;
+  readonly #tokensPerMinute: number | undefined;
   /** Lanes with somebody in them, by whom they lead to. */
   readonly #lanes = new Map<object, Map<string, Lane>>();
   readonly #aborts = new AbortWatch<Asker>((asker, reason) => asker.fail(reason));
@@ -19,8 +20,10 @@ export class Batch implements Layer {
     if (signal) this.#aborts.remove(signal, asker);
   };
 
-  constructor(options: ResolvedBatch, clock: Alarm = systemClock) {
+  /** @param tokensPerMinute that the limits below allow */
+  constructor(options: ResolvedBatch, clock: Alarm = systemClock, tokensPerMinute?: number) {
     this.#options = options;
+    this.#tokensPerMinute = tokensPerMinute;
     this.#clock = clock;
   }
 
@@ -49,11 +52,10 @@ export class Batch implements Layer {
     const key = `${name} ${classOf(call)}`;
     const existing = lanes.get(key);
     if (existing) return existing;
-    const { maxBatchSize, maxBatchTokens, maxWaitMs } = this.#options;
     const lane = new Lane({
-      maxBatchSize: Math.min(maxBatchSize, joining.maxBatchSize(call.input) ?? Infinity),
-      maxBatchTokens,
-      maxWaitMs,
+      maxBatchSize: batchSizeOf(this.#options, joining.maxBatchSize(call.input)),
+      maxBatchTokens: batchTokensOf(this.#options.maxBatchTokens, this.#tokensPerMinute),
+      maxWaitMs: this.#options.maxWaitMs,
       clock: this.#clock,
       idle: () => this.#close(origin, key),
     });

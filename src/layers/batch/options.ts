@@ -6,9 +6,9 @@ import type { OptionReader } from "../../core/options.ts";
  * all tenants, and with `cache: "bypass"`, go together.
  */
 export interface BatchOptions {
-  /** The most texts in a request, and never more than the embeddings' own `batchSize`; larger calls are split. @default 512 */
+  /** The most texts in a request, and never more than the embeddings' own `batchSize`; larger calls are split. @default that `batchSize`, or 512 where there is none */
   maxBatchSize?: number;
-  /** The most tokens in a request, estimated from the length of the texts; a larger text goes alone. @default 300_000 */
+  /** The most tokens in a request, estimated from the length of the texts; a larger text goes alone. @default 300_000, or half of `rateLimit.tokensPerMinute` if that is less */
   maxBatchTokens?: number;
   /**
    * The longest that a call waits for others to share its request, milliseconds. It waits only while requests are under way and calls
@@ -23,8 +23,8 @@ export interface BatchOptions {
 }
 
 export interface ResolvedBatch {
-  readonly maxBatchSize: number;
-  readonly maxBatchTokens: number;
+  readonly maxBatchSize: number | undefined;
+  readonly maxBatchTokens: number | undefined;
   readonly maxWaitMs: number;
   readonly symmetric: boolean | undefined;
 }
@@ -32,9 +32,25 @@ export interface ResolvedBatch {
 /** @throws OptionError */
 export function resolveBatch(read: OptionReader): ResolvedBatch {
   return {
-    maxBatchSize: read.number("maxBatchSize", { default: 512, min: 1, integer: true }),
-    maxBatchTokens: read.number("maxBatchTokens", { default: 300_000, min: 1 }),
+    maxBatchSize: read.number("maxBatchSize", { default: undefined, min: 1, integer: true }),
+    maxBatchTokens: read.number("maxBatchTokens", { default: undefined, min: 1 }),
     maxWaitMs: read.number("maxWaitMs", { default: 5, min: 0, max: 60_000 }),
     symmetric: read.boolean("symmetric", undefined),
   };
+}
+
+/** Of embeddings that say nothing themselves: what OpenAI's ask for at once. */
+const TEXTS = 512;
+
+/** The most texts in a request. */
+export function batchSizeOf({ maxBatchSize }: ResolvedBatch, own: number | undefined): number {
+  return Math.min(maxBatchSize ?? own ?? TEXTS, own ?? Infinity);
+}
+
+/** What OpenAI takes at once. */
+const TOKENS = 300_000;
+
+/** The most tokens in a request: one that is larger than a quota would never get a permit, and one as large would wait for all others to be past. */
+export function batchTokensOf(maxBatchTokens: number | undefined, tokensPerMinute = Infinity): number {
+  return maxBatchTokens ?? Math.min(TOKENS, tokensPerMinute / 2);
 }

@@ -4,7 +4,7 @@ import type { Usage } from "../../core/facts.ts";
 import type { Attempt, Call, Layer, Next, RequestEstimate } from "../../core/layer.ts";
 import { fromNext } from "../../core/parts.ts";
 import type { Demand, Limiter, Permit, QuotaNotice, RequestOutcome } from "../../limits/limiter.ts";
-import { Demands, type DemandOptions } from "./demand.ts";
+import { Demands, type CountedDemand, type DemandOptions } from "./demand.ts";
 import { endOf, hintOf, isOutOfCredit, isRefused } from "./end.ts";
 
 /** A permit of what a provider announces of its own limits; answers' headers go back to it. */
@@ -24,7 +24,7 @@ export interface AnnouncedQuota {
 export interface LimitOptions extends DemandOptions {
   readonly limiter: Limiter;
   /** What the provider behind a target announces. */
-  announced(target: string): AnnouncedQuota;
+  announced(target: string, model: string | undefined): AnnouncedQuota;
   noticeOf(status: number, headers: ReadonlyMap<string, string>): QuotaNotice | undefined;
   noticeOfError(error: unknown): QuotaNotice | undefined;
   readonly clock: Clock;
@@ -65,6 +65,7 @@ class LimitedRequest {
   readonly #next: Next;
   #permits: Permits | undefined;
   #source: AsyncIterator<unknown> | undefined;
+  #asked: CountedDemand | undefined;
   #usage: Usage | undefined;
   #wasHeard = false;
   /** The last response's, until it is known what it means. */
@@ -112,9 +113,10 @@ class LimitedRequest {
   async #wait(started: number): Promise<Permits> {
     const { demands, options: { announced, limiter, clock } } = this.#limit;
     const { kind, input, control, signal, isNested } = this.#call;
-    const demand: Demand = { ...(await demands.demand(this.#estimate, control, started)), isNested, ...(signal ? { signal } : {}) };
+    this.#asked = await demands.demand(this.#estimate, control, started);
+    const demand: Demand = { ...this.#asked.demand, isNested, ...(signal ? { signal } : {}) };
     const rest = (): Demand => (demand.deadlineMs === undefined ? demand : { ...demand, deadlineMs: demand.deadlineMs - (clock.elapsed() - started) });
-    const quota = announced(kind.target(input));
+    const quota = announced(kind.target(input), this.#estimate.model);
     for (;;) {
       // Whoever has a substitute need not wait until the provider takes requests again.
       const first = await quota.acquire(control.hasSubstitute && quota.pausedMs > 0 ? { ...demand, deadlineMs: 0 } : rest());
@@ -145,6 +147,7 @@ class LimitedRequest {
     return {
       ...this.#call.attempt,
       hasPermit: true,
+      sent: () => this.#permits?.announced.sent(),
       heard: (status, headers) => this.#hear(noticeOf(status, headers)),
     };
   }
@@ -191,7 +194,7 @@ class LimitedRequest {
   }
 
   #outcome(): RequestOutcome {
-    return this.#usage ? { ...this.#limit.demands.taken(this.#estimate.model, this.#usage), end: "ok" } : { end: "ok" };
+    return this.#usage && this.#asked ? { ...this.#limit.demands.taken(this.#asked, this.#usage), end: "ok" } : { end: "ok" };
   }
 
   #fail(error: unknown): never {

@@ -3,8 +3,9 @@ import { NO_WISHES } from "../../core/control.ts";
 import type { Usage } from "../../core/facts.ts";
 import type { RequestEstimate } from "../../core/layer.ts";
 import type { Gate } from "../../core/runs.ts";
+import { Sweeper } from "../../core/sweeper.ts";
 import type { Limiter, Permit } from "../../limits/limiter.ts";
-import type { Demands } from "./demand.ts";
+import type { CountedDemand, Demands } from "./demand.ts";
 import { endOf } from "./end.ts";
 
 export interface RunGateOptions {
@@ -17,7 +18,7 @@ export interface RunGateOptions {
 
 interface EnteredRun {
   readonly permit: Permit;
-  readonly model: string | undefined;
+  readonly asked: CountedDemand;
   heardAt: number;
 }
 
@@ -25,20 +26,19 @@ interface EnteredRun {
 export class RunGate implements Gate {
   readonly #options: RunGateOptions;
   readonly #runs = new Map<string, EnteredRun>();
-  #sweeper: NodeJS.Timeout | undefined;
+  readonly #sweeper: Sweeper;
 
   constructor(options: RunGateOptions) {
     this.#options = options;
+    this.#sweeper = new Sweeper(options.silentMs, () => this.#sweep());
   }
 
   /** @throws what `Limiter.acquire` throws: then the run must not start */
   async enter(runId: string, estimate: RequestEstimate): Promise<void> {
     const { limiter, demands, clock } = this.#options;
-    const permit = await limiter.acquire(await demands.demand(estimate, NO_WISHES, clock.elapsed()));
-    this.#runs.set(runId, { permit, model: estimate.model, heardAt: clock.elapsed() });
-    if (this.#sweeper || this.#options.silentMs === Infinity) return;
-    this.#sweeper = setInterval(() => this.#sweep(), Math.max(10, this.#options.silentMs / 4));
-    this.#sweeper.unref();
+    const asked = await demands.demand(estimate, NO_WISHES, clock.elapsed());
+    this.#runs.set(runId, { permit: await limiter.acquire(asked.demand), asked, heardAt: clock.elapsed() });
+    this.#sweeper.start();
   }
 
   /** The run goes on. */
@@ -51,7 +51,7 @@ export class RunGate implements Gate {
     const run = this.#runs.get(runId);
     if (!run) return;
     this.#delete(runId);
-    const taken = usage ? this.#options.demands.taken(run.model, usage) : {};
+    const taken = usage ? this.#options.demands.taken(run.asked, usage) : {};
     run.permit.release({ ...taken, end: error === undefined ? "ok" : endOf(error) });
   }
 
@@ -68,8 +68,6 @@ export class RunGate implements Gate {
 
   #delete(runId: string): void {
     this.#runs.delete(runId);
-    if (this.#runs.size > 0) return;
-    clearInterval(this.#sweeper);
-    this.#sweeper = undefined;
+    if (this.#runs.size === 0) this.#sweeper.stop();
   }
 }

@@ -1,6 +1,6 @@
 import type { Alarm } from "../../core/clock.ts";
 import { DeadlineError } from "../../core/errors.ts";
-import { resolveDemand, type FullDemand } from "../demand.ts";
+import { resolveDemand, told, type FullDemand } from "../demand.ts";
 import type { Demand, Limiter, LimiterStatus, Permit, QuotaNotice, RequestOutcome } from "../limiter.ts";
 import { WaitingLine } from "../line.ts";
 import type { Taken } from "./last-minute.ts";
@@ -17,11 +17,13 @@ export interface AnnouncedOptions {
   readonly maxWaitMs: number;
   /** Shares of tenants that are not 1. */
   readonly weights: ReadonlyMap<string, number>;
+  /** Requests that may be under way before the provider has said anything: its first answer tells how many more it takes. @default 16 */
+  readonly firstAtOnce?: number;
 }
 
 /** The right to make one request, and the ear for what comes of it. */
 export interface AnnouncedPermit extends Permit {
-  /** The request goes out now. Until then, no report can include it; one that never goes out is given back as if it had not been. */
+  /** The request goes out now, the last time that this is told. Until then, no report can include it; one that never goes out is given back as if it had not been. */
   sent(): void;
   /**
    * Hears of the head of a response to the request, before the permit is released.
@@ -31,8 +33,7 @@ export interface AnnouncedPermit extends Permit {
 }
 
 const NAME = "announced";
-/** Requests that may be under way before the provider has said anything: the first answer tells how many more it takes. */
-const UNHEARD_OF = 16;
+const FIRST_AT_ONCE = 16;
 /** What is missing may be less than a timer, or a number, can tell. */
 const SHORTEST_WAIT_MS = 1;
 
@@ -49,19 +50,25 @@ export class AnnouncedLimiter implements Limiter {
   /** Requests that were admitted so far. */
   #count = 0;
   #active = 0;
-  #hasAnswered = false;
+  #hasAnswered: boolean;
   #alarm: { readonly at: number; cancel(): void } | undefined;
 
-  constructor(options: AnnouncedOptions) {
-    const { clock, maxQueue, weights } = options;
+  readonly #firstAtOnce: number;
+  /** Whom the limits are for, as people call it. */
+  readonly #target: string | undefined;
+
+  constructor(options: AnnouncedOptions, target?: string) {
+    const { clock, maxQueue, weights, firstAtOnce = FIRST_AT_ONCE } = options;
     this.#options = options;
+    this.#target = target;
+    this.#firstAtOnce = firstAtOnce;
+    this.#hasAnswered = firstAtOnce === Infinity;
     this.#line = new WaitingLine({ limiter: NAME, maxQueue, weights, clock, left: () => this.#serve() });
   }
 
   async acquire(demand: Demand = {}): Promise<AnnouncedPermit> {
     const now = this.#options.clock.elapsed();
     const full = resolveDemand(demand, this.#options.maxWaitMs, now);
-    full.signal?.throwIfAborted();
     if (this.#line.size === 0 && this.#hasPlace(full) && this.#waitMs(full, now) === 0) return this.#admit(full, now);
     const waitMs = this.#waitMs(full, now, this.#line.ahead(full));
     if (now + waitMs > full.deadlineAt) throw new DeadlineError(`The provider's limits let this request go in ${Math.ceil(waitMs)} ms, which is after its deadline.`);
@@ -80,9 +87,10 @@ export class AnnouncedLimiter implements Limiter {
     const used = { requests: this.#requests.used(now), tokens: this.#tokens.used(now) };
     return {
       name: NAME,
+      ...(this.#target !== undefined && { target: this.#target }),
       queued: this.#line.size,
       active: this.#active,
-      ...(!this.#hasAnswered && { concurrency: { limit: UNHEARD_OF, reason: "no answer yet" } }),
+      ...(!this.#hasAnswered && { concurrency: { limit: this.#firstAtOnce, reason: "no answer yet" } }),
       used: { ...(used.requests !== undefined && { requests: used.requests }), ...(used.tokens !== undefined && { tokens: used.tokens }) },
       source: this.#source(now),
     };
@@ -100,7 +108,7 @@ export class AnnouncedLimiter implements Limiter {
   }
 
   #hasPlace({ isNested }: FullDemand): boolean {
-    return this.#hasAnswered || isNested || this.#active < UNHEARD_OF;
+    return this.#hasAnswered || isNested || this.#active < this.#firstAtOnce;
   }
 
   #waitMs(wanted: Taken, now: number, ahead: Taken = NOTHING): number {
@@ -125,7 +133,8 @@ export class AnnouncedLimiter implements Limiter {
     return {
       waitMs: now - since,
       sent: () => {
-        sent.at ??= this.#options.clock.elapsed();
+        if (!held) return;
+        sent.at = this.#options.clock.elapsed();
         this.#pending.sent(sent);
       },
       heard: (notice) => {
@@ -186,10 +195,10 @@ export class AnnouncedLimiter implements Limiter {
     this.#serve();
   }
 
-  #released(sent: Admitted, outcome: RequestOutcome = {}): void {
+  #released(sent: Admitted, { tokens: taken, end = "ok" }: RequestOutcome = {}): void {
     const now = this.#options.clock.elapsed();
     const { demand, counted } = sent;
-    const { tokens = counted, end = "ok" } = outcome;
+    const tokens = told(taken) ?? counted;
     this.#active -= 1;
     this.#refusals.correct(tokens - counted, now);
     this.#line.correct(demand, tokens - demand.tokens);

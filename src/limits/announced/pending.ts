@@ -19,8 +19,9 @@ export class Pending {
     this.#count(sent, 1);
   }
 
+  /** May be told more than once: the last time counts. */
   sent(sent: Sent): void {
-    if (this.#unsent.delete(sent)) this.#sent.add(sent);
+    if (this.#unsent.delete(sent) || this.#sent.delete(sent)) this.#sent.add(sent);
   }
 
   heard(sent: Sent): void {

@@ -1,5 +1,5 @@
 import { RateLimitError } from "../../core/errors.ts";
-import type { Amounts } from "../demand.ts";
+import { told, type Amounts } from "../demand.ts";
 import type { LimiterStatus, RequestOutcome } from "../limiter.ts";
 import type { ResolvedLimits } from "../options.ts";
 import { EXACT, LearnedEstimates } from "./estimates.ts";
@@ -79,9 +79,4 @@ export class Meters {
 
 function quota(limit: number | undefined, make: (limit: number) => Quota): Quota[] {
   return limit === undefined || limit === Infinity ? [] : [make(limit)];
-}
-
-/** Providers tell nonsense at times, and one NaN would stay in the sums for ever. */
-function told(amount: number | undefined): number | undefined {
-  return amount !== undefined && amount >= 0 && amount < Infinity ? amount : undefined;
 }

@@ -130,7 +130,7 @@ export class Exchange {
   /** Puts corrections on their way, unless others are. Those of which nobody knows whether they have arrived keep their number. */
   #carry(): boolean {
     if (this.#isBatchSent) return false;
-    if (!this.#batch) {
+    if (!this.#batch && this.#options.ledger.hasChanged) {
       const corrections = this.#options.ledger.corrections();
       if (corrections.length > 0) this.#batch = [(this.#number += 1), ...corrections];
     }

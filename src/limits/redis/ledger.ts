@@ -33,16 +33,29 @@ export class Ledger {
 
   /** @param told what Redis has counted for it already */
   take(estimate: Gauged, told: Gauged, time: number): void {
-    this.#books.forEach((book, gauge) => book.take(sliceOf(gauge, time), estimate[gauge] as number, told[gauge] as number));
+    const [requests, tokens, nanoUsd] = this.#books;
+    const minute = sliceOf(0, time);
+    requests.take(minute, estimate[0], told[0]);
+    tokens.take(minute, estimate[1], told[1]);
+    nanoUsd.take(sliceOf(2, time), estimate[2], told[2]);
   }
 
   settle(estimate: Gauged, truth: Gauged, time: number): void {
-    this.#books.forEach((book, gauge) => book.settle(sliceOf(gauge, time), estimate[gauge] as number, truth[gauge] as number));
+    const [requests, tokens, nanoUsd] = this.#books;
+    const minute = sliceOf(0, time);
+    requests.settle(minute, estimate[0], truth[0]);
+    tokens.settle(minute, estimate[1], truth[1]);
+    nanoUsd.settle(sliceOf(2, time), estimate[2], truth[2]);
+  }
+
+  /** Whether there is something that Redis does not know yet. */
+  get hasChanged(): boolean {
+    const [requests, tokens, nanoUsd] = this.#books;
+    return requests.hasChanged || tokens.hasChanged || nanoUsd.hasChanged;
   }
 
   /** What Redis does not know yet; it counts as told from now on. */
   corrections(): Correction[] {
-    if (!this.#books.some((book) => book.hasChanged)) return [];
     return this.#books.flatMap((book, gauge) => book.corrections().map(([slice, difference]): Correction => [gauge + 1, slice, difference]));
   }
 

@@ -46,6 +46,7 @@ export class RedisLimiter implements Limiter {
   readonly #presence: Presence;
   /** Where this process is told that it is its turn. */
   #bus: Bus | undefined;
+  #isAsking = false;
   /** Calls for which Redis was asked without their standing in the line, 0 or 1. */
   #alone = 0;
   /** Calls for which Redis is asked at once. */
@@ -84,7 +85,6 @@ export class RedisLimiter implements Limiter {
     try {
       const now = this.#clock.elapsed();
       const full = resolveDemand(demand, this.#parts.limits.maxWaitMs, now);
-      full.signal?.throwIfAborted();
       return this.#take(full, now);
     } catch (error) {
       return Promise.reject(error);
@@ -118,7 +118,7 @@ export class RedisLimiter implements Limiter {
   }
 
   #take(demand: FullDemand, now: number): Promise<Permit> {
-    const isNext = this.#line.size === 0 && !this.#presence.isAsking && demand.deadlineAt >= now;
+    const isNext = this.#line.size === 0 && !this.#isAsking;
     if (!isNext || this.#allowance.waitMs(demand, now) > 0) return this.#wait(demand, now);
     if (!this.#presence.isAway) return this.#askAlone(demand);
     this.#presence.probe();
@@ -142,7 +142,9 @@ export class RedisLimiter implements Limiter {
   async #askAlone(demand: FullDemand): Promise<Permit> {
     const wanted = this.#wanted(demand);
     this.#alone = 1;
-    const answer = await this.#presence.ask([wanted]);
+    this.#isAsking = true;
+    const answer = await this.#presence.send([wanted]);
+    this.#isAsking = false;
     this.#alone = 0;
     const permit = this.#afterAnswer(demand, wanted, answer);
     this.#serve();
@@ -175,7 +177,7 @@ export class RedisLimiter implements Limiter {
 
   /** Serves whose turn it is, as soon as that may be. */
   #serve(): void {
-    if (this.#presence.isAsking) return;
+    if (this.#isAsking) return;
     if (this.#presence.isAway) this.#serveFromPart();
     else if (!this.#askNext()) {
       this.#ringIn(Infinity);
@@ -186,6 +188,7 @@ export class RedisLimiter implements Limiter {
 
   #askNext(): boolean {
     const { head } = this.#line;
+    if (this.#isAsking) return true;
     if (!head || !this.#allowance.hasPlace(head.demand)) return false;
     void this.#ask(head.demand);
     return true;
@@ -195,7 +198,9 @@ export class RedisLimiter implements Limiter {
     const wanted = this.#wanted(demand);
     // How much the others need only the line knows; most are alike.
     const demands = Array.from({ length: Math.min(this.#atOnce, this.#line.size) }, () => wanted);
-    const answer = await this.#presence.ask(demands);
+    this.#isAsking = true;
+    const answer = await this.#presence.send(demands);
+    this.#isAsking = false;
     if (answer && answer.reason !== "unknown") this.#hear(answer, demands, demand);
     else this.#serve();
   }
@@ -273,7 +278,7 @@ export class RedisLimiter implements Limiter {
   }
 
   async #endIfUnused(): Promise<void> {
-    if (this.#isUsed || this.#presence.isAsking || this.#hasEnded) return;
+    if (this.#isUsed || this.#isAsking || this.#hasEnded) return;
     this.#hasEnded = true;
     await this.#presence.end();
     await this.#bus?.close();

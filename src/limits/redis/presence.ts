@@ -10,7 +10,7 @@ export interface PresenceOptions {
   held(): number;
   /** Whether neither this process nor Redis will miss anything when nothing is told any more. */
   isIdle(): boolean;
-  /** Asks for whoever's turn it is; `false` = there is nobody to ask for. */
+  /** Asks for whoever's turn it is, unless that is done already; `false` = there is nobody to ask for. */
   ask(): boolean;
   /** Serves those who wait as far as it goes now. */
   serve(): void;
@@ -30,8 +30,6 @@ export class Presence {
   #isTelling = false;
   #hasEnded = false;
   isAway = false;
-  /** Redis has been asked for permits. */
-  isAsking = false;
   /** There is something to tell. */
   hasNews = false;
 
@@ -40,40 +38,7 @@ export class Presence {
   }
 
   /** Asks for permits, and tells what there is to tell. @returns nothing when Redis does not answer */
-  async ask(demands: readonly SharedDemand[]): Promise<Answer | undefined> {
-    this.isAsking = true;
-    const answer = await this.#send(demands);
-    this.isAsking = false;
-    return answer;
-  }
-
-  /** What happens in one go is told at once, or with the next question. */
-  tellSoon(): void {
-    this.hasNews = true;
-    if (this.#isTelling) return;
-    this.#isTelling = true;
-    setImmediate(() => {
-      this.#isTelling = false;
-      if (!this.hasNews || this.isAsking || this.#hasEnded || (this.isAway && !this.#returning)) return;
-      if (this.isAway || !this.#options.ask()) void this.#tell();
-    });
-  }
-
-  /** Tries, while Redis is away, whether it answers again. */
-  probe(): void {
-    if (this.#returning) {
-      if (this.hasNews) this.tellSoon();
-    } else if (this.#options.exchange.allows()) void this.#tell();
-  }
-
-  /** The last that is said. */
-  async end(): Promise<void> {
-    this.#hasEnded = true;
-    if (!this.isAway) await this.#send([]);
-    clearInterval(this.#heartbeat);
-  }
-
-  async #send(demands: readonly SharedDemand[]): Promise<Answer | undefined> {
+  async send(demands: readonly SharedDemand[]): Promise<Answer | undefined> {
     const { exchange, held } = this.#options;
     this.hasNews = false;
     this.#heartbeat ??= setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
@@ -89,8 +54,34 @@ export class Presence {
     }
   }
 
+  /** What happens in one go is told at once, or with the next question. */
+  tellSoon(): void {
+    this.hasNews = true;
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      if (!this.hasNews || this.#hasEnded || (this.isAway && !this.#returning)) return;
+      if (this.isAway || !this.#options.ask()) void this.#tell();
+    });
+  }
+
+  /** Tries, while Redis is away, whether it answers again. */
+  probe(): void {
+    if (this.#returning) {
+      if (this.hasNews) this.tellSoon();
+    } else if (this.#options.exchange.allows()) void this.#tell();
+  }
+
+  /** The last that is said. */
+  async end(): Promise<void> {
+    this.#hasEnded = true;
+    if (!this.isAway) await this.send([]);
+    clearInterval(this.#heartbeat);
+  }
+
   async #tell(): Promise<void> {
-    if (await this.#send([])) this.#options.serve();
+    if (await this.send([])) this.#options.serve();
   }
 
   #beat(): void {

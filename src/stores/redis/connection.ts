@@ -1,5 +1,5 @@
 import { OptionError, StoreError } from "../../core/errors.ts";
-import { resolveWith } from "../../core/options.ts";
+import { isRecord, resolveWith } from "../../core/options.ts";
 import { loadPeer } from "../../core/peer.ts";
 import { isRefusal, OUR_CONNECTION, OUR_TIMEOUTS, type RedisArgument, type RedisLike } from "./client.ts";
 import { Link, type LinkEvents } from "./link.ts";
@@ -17,6 +17,7 @@ export interface RedisOptions {
 /** Where Redis is: a URL, an ioredis client, or one of these with further options. */
 export type RedisSource = string | RedisLike | RedisOptions;
 
+const SOURCES = "a URL redis://…, an ioredis client, or { url | client, keyPrefix }";
 const DEFAULT_PREFIX = "langchain-perf:";
 const OLDEST_MAJOR = 6;
 const SCAN_COUNT = 1000;
@@ -159,11 +160,12 @@ interface Resolved {
 function resolveSource(source: RedisSource, path: string): Resolved {
   if (typeof source === "string") return { url: checkedUrl(source, path), client: undefined, keyPrefix: DEFAULT_PREFIX };
   if (isClient(source)) return { url: undefined, client: source, keyPrefix: DEFAULT_PREFIX };
+  if (!isRecord(source)) throw new OptionError(path, SOURCES, source);
   return resolveWith(path, source, (reader) => {
     const url = reader.string("url", undefined);
     const client = reader.objectWith<RedisLike>("client", ["call", "callBuffer", "duplicate", "on"]);
     const keyPrefix = reader.string("keyPrefix", DEFAULT_PREFIX);
-    if ((url === undefined) === (client === undefined)) throw new OptionError(path, "either `url` or `client`", source);
+    if ((url === undefined) === (client === undefined)) throw new OptionError(path, SOURCES, source);
     return { url: url === undefined ? undefined : checkedUrl(url, reader.pathOf("url")), client, keyPrefix };
   });
 }

@@ -208,8 +208,15 @@ describe("a call's wishes", () => {
 
   it("are refused where they make no sense", async () => {
     const fast = withPerf(new ScriptedChat(), { rateLimit: {} });
-    for (const wishes of [{ priority: 10 }, { priority: 1.5 }, { deadlineMs: -1 }]) {
+    for (const wishes of [{ priority: 10 }, { priority: 1.5 }, { deadlineMs: NaN }]) {
       expect(await errorOf(fast.invoke("x", { configurable: { perf: wishes } }))).toMatchObject({ code: "PERF_OPTION" });
     }
+  });
+
+  it("are refused as late where their deadline has passed", async () => {
+    const model = new ScriptedChat();
+    const error = await errorOf(withPerf(model, { rateLimit: {} }).invoke("x", { configurable: { perf: { deadlineMs: -5 } } }));
+    expect(error).toMatchObject({ code: "PERF_DEADLINE", message: expect.stringMatching(/^The deadline had passed \d+ ms before the permit was asked for\.$/) });
+    expect(model.seen.length).toBe(0);
   });
 });

@@ -4,9 +4,10 @@ import type { AddressInfo } from "node:net";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { createPerf, OptionError, RateLimitError, withPerf, type Demand, type Limiter, type RequestOutcome } from "langchain-perf";
 import { createSimulator } from "langchain-perf/testing";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { errorOf } from "../../langchain/fixtures/ways.ts";
-import { ScriptedChat } from "../support/scripted-chat.ts";
+import { countingChat } from "../support/counting-model.ts";
+import { ScriptedChat, textResult } from "../support/scripted-chat.ts";
 
 const apiKey = "simulated";
 
@@ -49,6 +50,24 @@ describe("what a request is taken for", () => {
     expect(demands[1]!.tokens!).toBeLessThan(demands[0]!.tokens!);
   });
 
+  it("is the prompt as the provider has counted it before", async () => {
+    const counts = (text: string): number => text.length;
+    const model = new ScriptedChat({
+      whole: ({ messages }) => {
+        const { generations: [generation] } = textResult("answer");
+        const tokens = counts(messages[0]!.text);
+        Object.assign(generation!.message, { usage_metadata: { input_tokens: tokens, output_tokens: 1, total_tokens: tokens + 1 } });
+        return { generations: [generation!] };
+      },
+    });
+    const { limiter, demands } = recorder();
+    const fast = withPerf(model, { rateLimit: limiter });
+    const prompt = "lorem ipsum dolor sit amet ".repeat(40);
+    for (let asked = 0; asked < 3; asked += 1) await fast.invoke(prompt);
+    expect(demands[0]!.tokens!).toBeLessThan(counts(prompt) * 0.6);
+    expect(Math.abs(demands[2]!.tokens! - counts(prompt))).toBeLessThan(counts(prompt) / 3);
+  });
+
   it("is one request for all texts that are asked together, and nothing for those that the cache has", async () => {
     await using simulator = await createSimulator();
     const embeddings = new OpenAIEmbeddings({ model: "text-embedding-3-small", apiKey, configuration: { baseURL: simulator.baseURL } });
@@ -62,10 +81,40 @@ describe("what a request is taken for", () => {
   });
 });
 
+describe("what a provider may announce", () => {
+  it("is not waited for where the limits that are set let the requests go", async () => {
+    const { model, load } = countingChat({ delayMs: 20 });
+    const fast = withPerf(model, { rateLimit: { maxConcurrent: 50, maxQueue: 0 } });
+    await Promise.all(Array.from({ length: 50 }, (_, at) => fast.invoke(`question ${at}`)));
+    expect(load.peak).toBe(50);
+  });
+
+  it("shows by the model that it is for", async () => {
+    const perf = createPerf({ rateLimit: {} });
+    for (const model of ["a", "b"]) await withPerf(new ScriptedChat({ model }), perf).invoke("x");
+    expect(perf.stats().limits?.map(({ name, target }) => [name, target])).toEqual([["local", undefined], ["announced", "a"], ["announced", "b"]]);
+  });
+});
+
 describe("quotas", () => {
   it("refuse what is larger than they are", async () => {
     const fast = withPerf(new ScriptedChat(), { rateLimit: { tokensPerMinute: 100 } });
     expect(await errorOf(fast.invoke("word ".repeat(500)))).toBeInstanceOf(RateLimitError);
+  });
+
+  it("count a call as nobody's whose tenant is no name, and warn once", async () => {
+    const warnings: string[] = [];
+    const hear = (warning: Error): void => void warnings.push(warning.message);
+    process.on("warning", hear);
+    onTestFinished(() => void process.off("warning", hear));
+    const pers = [() => ({ id: 1 }), () => Promise.reject(new Error("late")), () => { throw new Error("broken"); }, () => undefined] as unknown as (() => string)[];
+    for (const per of pers) {
+      const fast = withPerf(new ScriptedChat(), { rateLimit: { per, maxConcurrent: 5 } });
+      await fast.invoke("x");
+      await fast.invoke("y");
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings.filter((warning) => warning.includes("rateLimit.per")).length).toBe(2);
   });
 
   it("want prices where there is a budget", async () => {

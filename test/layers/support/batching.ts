@@ -4,7 +4,8 @@ import { Engine } from "../../../src/core/engine.ts";
 import type { CallFacts } from "../../../src/core/facts.ts";
 import type { Backend, Layer } from "../../../src/core/layer.ts";
 import { OptionReader } from "../../../src/core/options.ts";
-import { embeddingsKind, type EmbeddingsInput } from "../../../src/langchain/kinds/plain.ts";
+import type { EmbeddingsInput } from "../../../src/langchain/kinds/embeddings-joining.ts";
+import { embeddingsKind } from "../../../src/langchain/kinds/plain.ts";
 import { Batch } from "../../../src/layers/batch/layer.ts";
 import { resolveBatch, type BatchOptions } from "../../../src/layers/batch/options.ts";
 

@@ -1,5 +1,4 @@
 import Bottleneck from "bottleneck";
-import { Redis } from "ioredis";
 import { bottleneckLimiter, localLimiter, redisLimiter, type BottleneckLike, type Demand, type Limiter, type LimiterStatus, type Permit } from "langchain-perf/limits";
 import { limiterContract, type ContractLimits } from "langchain-perf/testing";
 import { yes, type Same } from "./same.js";
@@ -12,8 +11,7 @@ const limiters: Limiter[] = [
   localLimiter(),
   localLimiter({ requestsPerMinute: 600, tokensPerMinute: 90_000, budgetUsdPerHour: 5, maxConcurrent: "adaptive", maxQueue: 100, maxWaitMs: 1_000, weights: { gold: 3 } }),
   redisLimiter("redis://localhost:6379", { name: "prod", requestsPerMinute: 600, timeoutMs: 500 }),
-  redisLimiter({ client: new Redis(), keyPrefix: "app:" }),
-  redisLimiter(new Redis()),
+  redisLimiter({ url: "redis://localhost:6379", keyPrefix: "app:" }),
   bottleneckLimiter(bottleneck),
   bottleneckLimiter(member, { maxQueue: 10, maxWaitMs: 1_000, weights: { gold: 3 }, weight: ({ tokens = 0 }) => tokens, expirationMs: 60_000 }),
 ];
