@@ -77,6 +77,7 @@ export default {
       module: "./limits/tokens.ts",
       figures: {
         count_block_ms: { about: "longest that counting prompts of 1 KB to 4 MB held the event loop", unit: "ms", atMost: 10 },
+        count_start_ms: { about: "longest that making a counter, which starts its thread, held it, once in a process", unit: "ms" },
         count_us_2k: { about: "counting a prompt of 2 KB, in its thread", unit: "µs" },
       },
     },

@@ -24,10 +24,11 @@ export interface TokenCounter {
 let thread: CountingThread | undefined;
 let users = 0;
 
-/** A counter whose thread is the process's own: all counters share it. */
+/** A counter whose thread is the process's own: all counters share it. It starts at once, so that it is ready when the first prompt comes. */
 export function tokenCounter(): TokenCounter {
   let isOpen = true;
   users += 1;
+  (thread ??= new CountingThread()).start(encodingOf(undefined));
   return {
     count: (texts, model) => (isOpen ? countTokens(texts, model, (thread ??= new CountingThread())) : estimateTokens(texts)),
     close() {

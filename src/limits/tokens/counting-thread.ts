@@ -10,8 +10,6 @@ export interface CountingThreadOptions {
   readonly file?: () => URL;
   /** How long an answer is waited for, milliseconds. @default 50 */
   readonly deadlineMs?: number;
-  /** The thread ends when nothing was asked for so long, milliseconds. @default 300_000 */
-  readonly idleMs?: number;
   readonly clock?: Alarm;
 }
 
@@ -30,13 +28,12 @@ interface Waiting {
 }
 
 /**
- * A thread that counts tokens. It starts when it is first asked, never keeps the process alive, and ends when idle. One that died is
- * started again at the earliest after 10 s, then 20, up to 10 minutes. A failure is warned of once.
+ * A thread that counts tokens. It never keeps the process alive. One that died is started again when it is asked, at the earliest after
+ * 10 s, then 20, up to 10 minutes. A failure is warned of once.
  */
 export class CountingThread {
   readonly #file: () => URL;
   readonly #deadlineMs: number;
-  readonly #idleMs: number;
   readonly #clock: Alarm;
   readonly #circuit: Circuit;
   readonly #waiting = new Map<number, Waiting>();
@@ -44,15 +41,13 @@ export class CountingThread {
   readonly #encodings = new Map<Encoding, boolean>();
   #starting: NodeJS.Immediate | undefined;
   #worker: Worker | undefined;
-  #idle: NodeJS.Timeout | undefined;
   #waitingChars = 0;
   #lastId = 0;
   #hasWarned = false;
 
-  constructor({ file = ownFile, deadlineMs = 50, idleMs = 300_000, clock = systemClock }: CountingThreadOptions = {}) {
+  constructor({ file = ownFile, deadlineMs = 50, clock = systemClock }: CountingThreadOptions = {}) {
     this.#file = file;
     this.#deadlineMs = deadlineMs;
-    this.#idleMs = idleMs;
     this.#clock = clock;
     this.#circuit = new Circuit({ clock, maxFailures: 1, openMs: 10_000, maxOpenMs: 600_000 });
   }
@@ -64,10 +59,9 @@ export class CountingThread {
   count(texts: readonly string[], encoding: Encoding): Promise<number | undefined> | undefined {
     const worker = this.#worker;
     if (!worker) {
-      this.#startSoon(encoding);
+      this.start(encoding);
       return undefined;
     }
-    this.#idle?.refresh();
     if (!this.#encodings.get(encoding)) {
       this.#prepare(worker, encoding);
       return undefined;
@@ -115,9 +109,9 @@ export class CountingThread {
     waiting.settle(tokens);
   }
 
-  /** In a turn of the event loop of its own, since starting takes some 4 ms of it. */
-  #startSoon(encoding: Encoding): void {
-    if (this.#starting || !this.#circuit.allows()) return;
+  /** Begins to get ready, in a turn of the event loop of its own: starting a thread takes some 4 ms of it, up to 12 the first time in a process. */
+  start(encoding: Encoding): void {
+    if (this.#worker || this.#starting || !this.#circuit.allows()) return;
     this.#starting = setImmediate(() => {
       this.#starting = undefined;
       try {
@@ -136,7 +130,6 @@ export class CountingThread {
     worker.on("exit", () => this.#worker === worker && this.#failed(new Error("its thread has ended")));
     // Last, since a listener for messages would keep the process alive again. While an answer is waited for, the deadline's timer does.
     worker.unref();
-    this.#idle = setTimeout(() => this.end(), this.#idleMs).unref();
     this.#worker = worker;
     return worker;
   }
@@ -153,7 +146,6 @@ export class CountingThread {
     clearImmediate(this.#starting);
     this.#starting = undefined;
     this.#worker = undefined;
-    clearTimeout(this.#idle);
     this.#encodings.clear();
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
