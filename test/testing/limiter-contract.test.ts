@@ -13,15 +13,24 @@ async function failing(Mistaken: Mistake): Promise<string[]> {
 
 /** The same load, and nothing wrong. */
 const NONE = "none";
+const TOGETHER = 17;
 const UNHANDLED = "leaves no rejection unhandled";
 
 describe("limiterContract", () => {
   for (const { name, run } of limiterContract((limits) => new CorrectLimiter(limits))) it(`passes a correct limiter: ${name}`, run);
 
-  it("finds each mistake, and each of its cases finds one", { timeout: 60_000 }, async () => {
-    const found = await Promise.all(Object.entries({ ...MISTAKES, [NONE]: CorrectLimiter }).map(async ([name, Mistaken]) => [name, await failing(Mistaken)] as const));
-    expect(found.filter(([, failed]) => failed.length === 0).map(([name]) => name)).toEqual([NONE]);
-    const useful = new Set([UNHANDLED, ...found.flatMap(([, failed]) => failed)]);
+  it("finds each mistake, and each of its cases finds one", { timeout: 120_000 }, async () => {
+    const found = new Map<string, string[]>();
+    const mistakes = Object.entries(MISTAKES);
+    // A few at a time: all together are more load than the patience of the cases allows for.
+    for (let at = 0; at < mistakes.length; at += TOGETHER) {
+      const load: [string, Mistake][] = [...mistakes.slice(at, at + TOGETHER), [NONE, CorrectLimiter]];
+      for (const [name, failed] of await Promise.all(load.map(async ([of, Mistaken]) => [of, await failing(Mistaken)] as const))) found.set(name, failed);
+      expect(found.get(NONE)).toEqual([]);
+    }
+    found.delete(NONE);
+    expect([...found].filter(([, failed]) => failed.length === 0)).toEqual([]);
+    const useful = new Set([UNHANDLED, ...[...found.values()].flat()]);
     expect(limiterContract((limits) => new CorrectLimiter(limits)).map(({ name }) => name).filter((name) => !useful.has(name))).toEqual([]);
   });
 

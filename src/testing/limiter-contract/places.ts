@@ -61,12 +61,12 @@ export const placeCases: Record<string, Check> = {
     await passes(limiter);
   },
 
-  "serves 200 calls in the end, some of which leave, and never more than maxConcurrent at once": async (open) => {
+  "serves 60 calls in the end, some of which leave, and never more than maxConcurrent at once": async (open) => {
     const limiter = await open({ maxConcurrent: 4 });
     const random = seededRandom(hashText("places"));
     let underWay = 0;
     let most = 0;
-    const calls = times(200, async (at) => {
+    const calls = times(60, async (at) => {
       const leaving = at % 5 === 0 ? new AbortController() : undefined;
       const demand = { priority: Math.floor(random() * 10), tenant: `tenant ${Math.floor(random() * 3)}`, ...(leaving && { signal: leaving.signal }) };
       const acquiring = limiter.acquire(at % 7 === 0 ? { ...demand, deadlineMs: 30 + random() * 100 } : demand);
@@ -79,11 +79,11 @@ export const placeCases: Record<string, Check> = {
       if (!given) return;
       underWay += 1;
       most = Math.max(most, underWay);
-      await sleep(random() * 4);
+      await sleep(random() * 2);
       underWay -= 1;
       given.release();
     });
-    await soon(Promise.all(calls), "200 calls");
+    await soon(Promise.all(calls), "60 calls");
     assert.ok(most <= 4, `${most} requests were under way at once, where maxConcurrent is 4`);
     await queued(limiter, 0);
     const all = await Promise.all(times(4, () => permit(limiter)));
