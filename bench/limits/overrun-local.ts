@@ -17,7 +17,7 @@ const FEW_REQUESTS_PER_MINUTE = 220;
 const CALLS_PER_MINUTE = 2_200;
 const MINUTE_MS = 60_000;
 const LENGTH_MS = 10 * MINUTE_MS;
-const SEEDS = [1, 2, 3, 4, 5];
+const SEEDS = [101, 102, 103, 104, 105];
 const CALLS = azureConversations();
 
 interface Played {
