@@ -7,11 +7,20 @@ export interface ResponseHead {
   readonly header: HeaderLookup;
 }
 
+/** The HTTP status in an error, by the names that providers' clients have for it. */
+export function statusOf(error: unknown): number | undefined {
+  const { status, statusCode, status_code, response, $metadata } = (error ?? {}) as Record<string, unknown>;
+  const inside = (response ?? {}) as { status?: unknown };
+  const aws = ($metadata ?? {}) as { httpStatusCode?: unknown };
+  const found = status ?? statusCode ?? status_code ?? inside.status ?? aws.httpStatusCode;
+  return typeof found === "number" ? found : undefined;
+}
+
 /** The response that an SDK's error (`status`, `headers`) or an axios error (`response.status`, `response.headers`) was made of. */
 export function headOfError(error: unknown): ResponseHead | undefined {
-  const { status, headers, response } = (error ?? {}) as { status?: unknown; headers?: unknown; response?: { status?: unknown; headers?: unknown } };
-  const code = status ?? response?.status;
-  return typeof code === "number" ? { status: code, header: lookup(headers ?? response?.headers) } : undefined;
+  const { headers, response } = (error ?? {}) as { headers?: unknown; response?: { headers?: unknown } };
+  const status = statusOf(error);
+  return status === undefined ? undefined : { status, header: lookup(headers ?? response?.headers) };
 }
 
 /** When to come back, as `retry-after-ms` or `retry-after` say (RFC 9110, 10.2.3: seconds or a date), milliseconds from `now`, the wall clock. */

@@ -3,6 +3,7 @@ import { PerfError } from "../core/errors.ts";
 import type { Call, Layer, Next } from "../core/layer.ts";
 import { fromNext } from "../core/parts.ts";
 import { pause } from "../core/pause.ts";
+import { statusOf } from "../core/retry-after.ts";
 
 /** The first wait, doubled with each further attempt, milliseconds: what LangChain's own caller does. */
 const BASE_DELAY_MS = 1_000;
@@ -98,5 +99,5 @@ class RetriedRequest {
 
 /** Whether the limits wait as long as the refusal asks for. */
 function waitsByItself(error: unknown): boolean {
-  return (error as { status?: unknown } | null)?.status === 429;
+  return statusOf(error) === 429;
 }

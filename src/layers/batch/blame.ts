@@ -1,4 +1,5 @@
 import { RateLimitError } from "../../core/errors.ts";
+import { statusOf } from "../../core/retry-after.ts";
 
 /** The provider refuses what was asked: it is bad (400), too large (413) or not to be processed (422). */
 const REFUSALS: ReadonlySet<unknown> = new Set([400, 413, 422]);
@@ -16,12 +17,4 @@ export function mayBlameTexts(error: unknown): boolean {
 /** Whether an error says nothing but its message. */
 function isPlain(error: unknown): boolean {
   return error instanceof Error && error.name === "Error" && statusOf(error) === undefined && !("code" in error);
-}
-
-/** The HTTP status in an error, by the names that providers' clients have for it. */
-function statusOf(error: unknown): unknown {
-  const { status, statusCode, status_code, response, $metadata } = (error ?? {}) as Record<string, unknown>;
-  const inside = (response ?? {}) as { status?: unknown };
-  const aws = ($metadata ?? {}) as { httpStatusCode?: unknown };
-  return status ?? statusCode ?? status_code ?? inside.status ?? aws.httpStatusCode;
 }

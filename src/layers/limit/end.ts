@@ -1,3 +1,4 @@
+import { statusOf } from "../../core/retry-after.ts";
 import type { RequestEnd } from "../../limits/limiter.ts";
 
 /** Too many requests, unavailable, a gateway's or a server's timeout, and Anthropic's word for overloaded. */
@@ -6,15 +7,15 @@ const TIMEOUTS: ReadonlySet<unknown> = new Set(["TimeoutError", "APIConnectionTi
 
 /** How a failed request ended. */
 export function endOf(error: unknown): RequestEnd {
-  const { status, name, code, cause } = (error ?? {}) as { status?: unknown; name?: unknown; code?: unknown; cause?: { code?: unknown } };
-  if (OVERLOADED.has(status)) return "overloaded";
+  const { name, code, cause } = (error ?? {}) as { name?: unknown; code?: unknown; cause?: { code?: unknown } };
+  if (OVERLOADED.has(statusOf(error))) return "overloaded";
   return TIMEOUTS.has(name) || TIMEOUTS.has(code) || TIMEOUTS.has(cause?.code) ? "overloaded" : "failed";
 }
 
 /** Whether whoever was asked did not begin to answer. */
 export function isRefused(error: unknown): boolean {
-  const { status } = (error ?? {}) as { status?: unknown };
-  return typeof status === "number" && status >= 400 && status < 500;
+  const status = statusOf(error) ?? 0;
+  return status >= 400 && status < 500;
 }
 
 /** Whether a refusal is about money: what OpenAI says in the body, and LangChain by its name. */

@@ -3,23 +3,13 @@ import type { Clock } from "../../core/clock.ts";
 import type { Usage } from "../../core/facts.ts";
 import type { Attempt, Call, Layer, Next, RequestEstimate } from "../../core/layer.ts";
 import { fromNext } from "../../core/parts.ts";
+import type { AnnouncedLimiter, AnnouncedPermit } from "../../limits/announced.ts";
 import type { Demand, Limiter, Permit, QuotaNotice, RequestOutcome } from "../../limits/limiter.ts";
 import { Demands, type CountedDemand, type DemandOptions } from "./demand.ts";
 import { endOf, hintOf, isOutOfCredit, isRefused } from "./end.ts";
 
-/** A permit of what a provider announces of its own limits; answers' headers go back to it. */
-export interface AnnouncedPermit extends Permit {
-  /** The request goes out now; one that never does is given back. */
-  sent(): void;
-  heard(notice: QuotaNotice | undefined): void;
-}
-
 /** The limits that one provider announces for one endpoint, model and account. */
-export interface AnnouncedQuota {
-  /** How long nothing is to be sent, because the provider said so, milliseconds; 0 = it may. */
-  readonly pausedMs: number;
-  acquire(demand: Demand): Promise<AnnouncedPermit>;
-}
+export type AnnouncedQuota = Pick<AnnouncedLimiter, "acquire" | "pausedMs">;
 
 export interface LimitOptions extends DemandOptions {
   readonly limiter: Limiter;
