@@ -11,11 +11,38 @@ export interface StoreErrorEvent {
   at: number;
 }
 
+/** A deployment's circuit has changed its state. */
+export interface CircuitEvent {
+  /** Its `id`. */
+  deployment: string;
+  from: "closed" | "open" | "half-open";
+  to: "closed" | "open" | "half-open";
+  /** Share of failures in the circuit's window, 0 to 1. */
+  failureRate: number;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
+
+/** Something that somebody should see to. */
+export interface AlertEvent {
+  /** What kind of thing, e.g. `deployment-disabled`: a wrong key, an empty account, a model that is gone. */
+  rule: string;
+  severity: "warning" | "critical";
+  message: string;
+  /** Whom it is about, and of what it failed. */
+  deployment?: string;
+  reason?: string;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
+
 /** Events of a perf, by name. */
 export interface PerfEvents {
   /** A call has ended. With a listener, the runs of chains are reported too. */
   call: CallFacts;
   "store-error": StoreErrorEvent;
+  circuit: CircuitEvent;
+  alert: AlertEvent;
 }
 
 type Listeners = { readonly [E in keyof PerfEvents]: Set<(event: PerfEvents[E]) => void> };
@@ -23,7 +50,7 @@ type Listeners = { readonly [E in keyof PerfEvents]: Set<(event: PerfEvents[E]) 
 /** Who listens to a perf. */
 export class Events {
   readonly #name: string;
-  readonly #listeners: Listeners = { call: new Set(), "store-error": new Set() };
+  readonly #listeners: Listeners = { call: new Set(), "store-error": new Set(), circuit: new Set(), alert: new Set() };
 
   /** @param name of the perf */
   constructor(name: string) {
@@ -36,7 +63,7 @@ export class Events {
 
   /** @throws OptionError for an event that does not exist */
   on<E extends keyof PerfEvents>(event: E, listener: (event: PerfEvents[E]) => void): () => void {
-    if (!Object.hasOwn(this.#listeners, event)) throw new OptionError("on", 'the event "call" or "store-error"', event);
+    if (!Object.hasOwn(this.#listeners, event)) throw new OptionError("on", `one of the events ${Object.keys(this.#listeners).map((name) => `"${name}"`).join(", ")}`, event);
     if (typeof listener !== "function") throw new OptionError("on", "a function that hears of the event", listener);
     const heard = (told: PerfEvents[E]): void => listener(told);
     const listeners = this.#listeners[event] as Set<typeof heard>;

@@ -4,23 +4,19 @@ import { OptionError } from "./core/errors.ts";
 import { hasMethods, resolveWith } from "./core/options.ts";
 import type { Layer } from "./core/layer.ts";
 import { listenToResponses } from "./langchain/response-headers.ts";
+import type { DemandOptions } from "./layers/limit/demand.ts";
 import { Limit } from "./layers/limit/layer.ts";
 import { RunGate } from "./layers/limit/run-gate.ts";
-import { Retry } from "./layers/retry.ts";
 import { AnnouncedQuotas } from "./limits/announced.ts";
 import { guarded } from "./limits/guarded.ts";
 import type { Limiter, LimiterStatus } from "./limits/limiter.ts";
-import { LocalLimiter } from "./limits/local.ts";
 import { noticeOf, noticeOfError } from "./limits/notice.ts";
 import { readLimits, type LimiterOptions, type ResolvedLimits } from "./limits/options.ts";
-import { RedisLimiter } from "./limits/redis.ts";
 import { estimateTokens } from "./limits/tokens/estimate.ts";
 import { tokenCounter } from "./limits/tokens/counter.ts";
-import { RedisConnection, type RedisLike, type RedisSource } from "./stores/redis.ts";
+import type { RedisLike, RedisSource } from "./stores/redis.ts";
+import { DeploymentQuotas, openLimiter, type DeploymentLimits } from "./deployment-quotas.ts";
 import { costOf, type Price } from "./telemetry/cost.ts";
-
-/** Redis answers within this time, or each process keeps to its part of the limits. */
-const SHARED_TIMEOUT_MS = 200;
 
 /** Limits of the requests to models and embeddings. Beside them hold those that providers announce in the headers of their answers. */
 export interface RateLimitOptions extends LimiterOptions {
@@ -64,67 +60,78 @@ export interface LimitsHost {
   readonly name: string;
   readonly pricing: ReadonlyMap<string, Price>;
   readonly idleConsumerMs: number;
+  /** Those that have quotas. */
+  readonly deployments: readonly DeploymentLimits[];
 }
 
 /** The limits of a perf. */
 export interface OpenLimits {
-  /** Outermost first. */
-  readonly layers: readonly Layer[];
+  readonly layer: Layer;
   readonly tokensPerMinute: number | undefined;
   /** For runs of which nothing is wrapped. */
   readonly gate: RunGate;
+  /** Deployments' own quotas. */
+  readonly deployments: DeploymentQuotas;
+  /** The user's own and the announced ones; deployments tell of theirs themselves. */
   status(): LimiterStatus[];
   close(): Promise<void>;
 }
 
+/** Of a perf whose deployments alone have limits. */
+const UNLIMITED: ResolvedRateLimit = { limits: resolveWith("", {}, readLimits), shared: undefined, per: tenantOf };
+
 /** @throws OptionError */
-export function openLimits({ limits, shared, per }: ResolvedRateLimit, { name, pricing, idleConsumerMs }: LimitsHost): OpenLimits {
+export function openLimits(options: ResolvedRateLimit = UNLIMITED, { name, pricing, idleConsumerMs, deployments }: LimitsHost): OpenLimits {
+  const { limits, shared, per } = options;
   listenToResponses();
   const clock = systemClock;
   const given = isLimiter(limits) ? guarded(limits) : undefined;
   const own = isLimiter(limits) ? undefined : limits;
   if (own?.budgetUsdPerHour !== undefined && pricing.size === 0) throw new OptionError("pricing", "the prices of the models, because `rateLimit.budgetUsdPerHour` is set", undefined);
-  const limiter = given ?? openLimiter(own as ResolvedLimits, name, shared);
+  const limiter = given ?? openLimiter(own as ResolvedLimits, name, shared, "rateLimit.shared");
+  const deploymentQuotas = new DeploymentQuotas(name, deployments);
   // Only who counts against a number needs to count well.
-  const counter = given ?? own?.tokensPerMinute ?? own?.budgetUsdPerHour ? tokenCounter() : undefined;
+  const counter = given ?? own?.tokensPerMinute ?? own?.budgetUsdPerHour ?? deploymentQuotas.countTokens ? tokenCounter() : undefined;
   const quotas = new AnnouncedQuotas({
     clock,
     maxQueue: own?.maxQueue ?? Infinity,
     maxWaitMs: own?.maxWaitMs ?? Infinity,
     weights: own?.weights ?? new Map<string, number>(),
     // Where the user says how much may go, that is what goes first.
-    ...(own && !isBounded(own) ? {} : { firstAtOnce: Infinity }),
+    ...(options !== UNLIMITED && own && !isBounded(own) ? {} : { firstAtOnce: Infinity }),
   });
   const limit = new Limit({
     limiter, clock, per,
+    ofDeployment: (id) => deploymentQuotas.of(id),
     noticeOf: (status, headers) => noticeOf(status, headers, clock.now()),
     noticeOfError: (error) => noticeOfError(error, clock.now()),
     announced: (target, model) => quotas.of(target, model),
     countTokens: (texts, model) => counter?.count(texts, model) ?? estimateTokens(texts),
-    costOf: (model, usage) => {
-      const price = model === undefined ? undefined : pricing.get(model);
-      return price && costOf(usage, price);
-    },
+    costOf: costBy(pricing),
     needsPrices: own?.budgetUsdPerHour !== undefined,
   });
   return {
-    layers: [new Retry(clock), limit],
+    layer: limit,
     tokensPerMinute: own?.tokensPerMinute,
     gate: new RunGate({ limiter, demands: limit.demands, clock, silentMs: idleConsumerMs }),
-    status: () => [limiter.status(), ...[...quotas.entries()].map(([, quota]) => quota.status())],
+    deployments: deploymentQuotas,
+    status: () => [...(options === UNLIMITED ? [] : [limiter.status()]), ...[...quotas.entries()].map(([, quota]) => quota.status())],
     async close() {
       counter?.close();
+      await deploymentQuotas.close();
       if (!given) await limiter.close?.();
     },
+  };
+}
+
+function costBy(pricing: LimitsHost["pricing"]): DemandOptions["costOf"] {
+  return (model, usage) => {
+    const price = model === undefined ? undefined : pricing.get(model);
+    return price && costOf(usage, price);
   };
 }
 
 /** Whether something keeps requests from going all at once. */
 function isBounded({ requestsPerMinute, tokensPerMinute, maxConcurrent }: ResolvedLimits): boolean {
   return requestsPerMinute !== undefined || tokensPerMinute !== undefined || typeof maxConcurrent === "number";
-}
-
-function openLimiter(limits: ResolvedLimits, name: string, shared: RedisSource | undefined): Limiter {
-  if (shared === undefined) return new LocalLimiter(limits);
-  return new RedisLimiter({ redis: new RedisConnection(shared, "rateLimit.shared"), owns: true, name, timeoutMs: SHARED_TIMEOUT_MS, limits });
 }

@@ -6,6 +6,10 @@ import { resolveBatch, type BatchOptions, type ResolvedBatch } from "./layers/ba
 import { resolveCache, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
 import type { Limiter } from "./limits/limiter.ts";
 import { resolveRateLimit, type RateLimitOptions, type ResolvedRateLimit } from "./open-limits.ts";
+import { resolveRetry, resolveTimeouts, type RetryFor } from "./layers/route/retry-options.ts";
+import type { ResolvedRouting } from "./layers/route/options.ts";
+import type { RetryOptions, TimeoutOptions } from "./layers/route/routing-options.ts";
+import { resolvePools, type RoutingOptions } from "./open-routing.ts";
 import { resolveTrace, type TraceOptions } from "./layers/trace/options.ts";
 import { resolvePricing, type Price } from "./telemetry/cost.ts";
 
@@ -30,10 +34,12 @@ export interface PerfOptions {
   rateLimit?: false | RateLimitOptions | Limiter;
   /** OpenTelemetry spans for every run; nothing is paid while no SDK is registered. Absent = off. */
   trace?: boolean | TraceOptions;
-  timeouts?: {
-    /** A stream that nobody reads for this long is ended, milliseconds. @default 300_000 */
-    idleConsumerMs?: number;
-  };
+  /** Several backends for the same calls: who is asked, and who instead when that one fails, is slow or silent. Several pools may be given; the first that takes a model has its calls. Absent = off. */
+  routing?: false | RoutingOptions | RoutingOptions[];
+  /** When failed requests are made again. With any of `routing`, `retry`, `timeouts` and `rateLimit` it is this library that does so, and not LangChain or a provider's SDK inside it. @default with `routing` see its fields; else as each model says; `false` = never */
+  retry?: false | RetryOptions;
+  /** How long anything may take. */
+  timeouts?: TimeoutOptions;
   /** USD per million tokens, by model name; gives calls their cost. */
   pricing?: Record<string, Price>;
   /** Takes in work that goes on after the answer (refreshes, writes), where the host may stop the process then: serverless platforms have such a function. The work goes on whether it takes it in or throws. */
@@ -47,12 +53,14 @@ export interface ResolvedOptions {
   readonly batch: ResolvedBatch | undefined;
   readonly rateLimit: ResolvedRateLimit | undefined;
   readonly trace: TraceOptions | undefined;
-  readonly idleConsumerMs: number;
+  readonly routing: readonly ResolvedRouting[];
+  readonly retry: RetryFor;
+  readonly timeouts: Required<TimeoutOptions>;
+  /** Whether calls that no pool takes are routed all the same, to whom they are made of. */
+  readonly routesAll: boolean;
   readonly pricing: ReadonlyMap<string, Price>;
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
-
-const IDLE_CONSUMER_MS = 300_000;
 
 /** @throws OptionError */
 export function resolveOptions(options: PerfOptions): ResolvedOptions {
@@ -63,7 +71,9 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
     batch: read.layer("batch", resolveBatch),
     rateLimit: resolveRateLimit(read.raw("rateLimit")),
     trace: read.layer("trace", resolveTrace),
-    idleConsumerMs: read.group("timeouts", (timeouts) => timeouts.number("idleConsumerMs", { default: IDLE_CONSUMER_MS, min: 1 })) ?? IDLE_CONSUMER_MS,
+    routing: resolvePools(read.raw("routing")),
+    retry: resolveRetry(read.raw("retry")),
+    timeouts: read.group("timeouts", resolveTimeouts) ?? resolveWith("timeouts", {}, resolveTimeouts),
     pricing: resolvePricing(read.raw("pricing")),
     // Hosts refuse work that begins outside a request: that is no reason to fail a call.
     waitUntil: unfailing("waitUntil failed, and the work goes on without it", read.function<NonNullable<PerfOptions["waitUntil"]>>("waitUntil") ?? ignore),
@@ -71,5 +81,7 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
   if (resolved.coalesce?.scope === "cluster" && !resolved.cache?.redis) {
     throw new OptionError("coalesce.scope", '"process", as long as no `cache.redis` is there for the processes to meet in', "cluster");
   }
-  return resolved;
+  const { attemptMs, firstTokenMs, stallMs, totalMs } = resolved.timeouts;
+  const isTimed = Math.min(attemptMs, firstTokenMs, stallMs, totalMs) < Infinity;
+  return { ...resolved, routesAll: isTimed || options.retry !== undefined || resolved.rateLimit !== undefined };
 }

@@ -1,39 +1,24 @@
+import { Assembly, type AssemblyHost } from "./assembly.ts";
 import { systemClock, type Alarm } from "./core/clock.ts";
 import { resolveControl, type CallControl, type CallWishes } from "./core/control.ts";
-import { Engine } from "./core/engine.ts";
-import { OptionError, StoreError } from "./core/errors.ts";
+import type { Engine } from "./core/engine.ts";
+import { OptionError, type StoreError } from "./core/errors.ts";
 import { Events, type PerfEvents } from "./events.ts";
 import type { CallFacts, TierName } from "./core/facts.ts";
-import type { Layer } from "./core/layer.ts";
-import type { EngineCall } from "./core/request.ts";
+import { isRecord } from "./core/options.ts";
 import type { RunTracer } from "./core/runs.ts";
 import { warn } from "./core/warn.ts";
 import { cachedFunction, type CachedOptions } from "./langchain/cached.ts";
 import { PerfCallbackHandler, type RunSink } from "./langchain/handler.ts";
 import { install } from "./langchain/install.ts";
-import { kindNamed } from "./langchain/kinds/all.ts";
 import type { WrappingPerf } from "./langchain/proxy.ts";
 import { inScope, outerControl, rootScope, type RunConfig } from "./langchain/scope.ts";
-import { Batch } from "./layers/batch/layer.ts";
-import { Split } from "./layers/batch/split.ts";
-import { PerfCache } from "./layers/cache/admin.ts";
-import { Cache } from "./layers/cache/cache.ts";
-import { callConcern, type CallConcern } from "./layers/cache/concern.ts";
-import { keySpace, tenantBy } from "./layers/cache/coverage.ts";
-import { Lifetimes } from "./layers/cache/lifetimes.ts";
-import type { ResolvedCache } from "./layers/cache/options.ts";
-import { createSealer, type Sealer } from "./layers/cache/seal.ts";
-import { frameSealer } from "./layers/cache/seal-frames.ts";
-import { ClusterCoalesce } from "./layers/coalesce-cluster/layer.ts";
-import { Coalesce } from "./layers/coalesce.ts";
+import type { PerfCache } from "./layers/cache/admin.ts";
 import type { RunGate } from "./layers/limit/run-gate.ts";
-import { TraceLayer } from "./layers/trace/layer.ts";
-import { runTracer, SpanTracer } from "./layers/trace/tracer.ts";
+import type { DeploymentStatus } from "./layers/route/status.ts";
 import { mapInputs, type MapOptions, type MapResult } from "./map.ts";
-import { openLimits, type OpenLimits } from "./open-limits.ts";
-import { openTiers } from "./open-tiers.ts";
-import { resolveOptions, type PerfOptions, type ResolvedOptions } from "./options.ts";
-import { redisLeases } from "./stores/redis.ts";
+import type { Deployment, OpenRouting } from "./open-routing.ts";
+import { resolveOptions, type PerfOptions } from "./options.ts";
 import { addCost } from "./telemetry/cost.ts";
 import { StatsWindow, type PerfSnapshot } from "./telemetry/window.ts";
 
@@ -61,7 +46,27 @@ export interface Perf extends AsyncDisposable {
   readonly cache: PerfCache;
   /** What happened in the last minute. */
   stats(): PerfSnapshot;
-  /** Hears of every call that ends, or of every failure of a tier. @returns a function that ends the hearing */
+  /** How every deployment of `routing` is: circuit, load, latency, errors, quota left. */
+  deployments(): DeploymentStatus[];
+  /**
+   * One deployment more, from the next call on.
+   * @param options `pool`: which of several `routing`s it joins, from 0. @default 0
+   * @throws OptionError
+   */
+  addDeployment(deployment: Deployment, options?: { pool?: number }): void;
+  /**
+   * One deployment less: no new call is asked there, and those under way end as they would have.
+   * @returns when the last one has ended
+   * @throws OptionError for an id that no deployment has
+   */
+  drainDeployment(id: string): Promise<void>;
+  /**
+   * Exchanges options, each named one as a whole (`undefined` takes it away), without dropping a call: those that run end with the layers they began with, all later ones
+   * have the new ones. What is not named goes on as it was, with all that it has kept and counted; deployments whose `id` and `model` stay keep what is known of them.
+   * @throws OptionError, and then nothing has changed
+   */
+  reconfigure(changes: Partial<PerfOptions>): Promise<void>;
+  /** Hears of every call that ends, every failure of a tier, every change of a circuit, or of what somebody should see to. @returns a function that ends the hearing */
   on<E extends keyof PerfEvents>(event: E, listener: (event: PerfEvents[E]) => void): () => void;
   /** Waits for pending writes and telemetry, as far as they can be delivered now. */
   flush(): Promise<void>;
@@ -74,58 +79,60 @@ export interface MapTarget<I, O> {
   invoke(input: I, config?: object): Promise<O>;
 }
 
-/** The cache of a perf, and the way to the calls of other processes. */
-interface OpenCache {
-  readonly layers: Cache;
-  readonly cluster: ClusterCoalesce | undefined;
-  readonly concern: CallConcern;
-  close(): Promise<void>;
-}
-
 const MARK = Symbol.for("langchain-perf/perf@1");
 
 class LangChainPerf implements Perf, WrappingPerf {
   readonly [MARK] = true;
-  readonly name: string;
-  readonly engine: Engine;
-  readonly cache: PerfCache;
-  readonly handler: PerfCallbackHandler;
   readonly clock: Alarm;
-  readonly tracer: RunTracer;
-  readonly #options: ResolvedOptions;
-  readonly #tenantOf: ReturnType<typeof tenantBy>;
   readonly #window: StatsWindow;
-  readonly #cache: OpenCache | undefined;
-  readonly #limits: OpenLimits | undefined;
   readonly #events: Events;
   readonly #warned = new Set<TierName>();
-  readonly #forget = (keys: readonly string[]): void => {
-    this.#cache?.cluster?.retire(({ key }) => key !== undefined && keys.includes(key));
-    this.#cache?.layers.tiers.forget(keys);
-  };
+  readonly #host: AssemblyHost;
+  /** The options as they were given. */
+  #given: PerfOptions;
+  #now: Assembly;
+  #handler: PerfCallbackHandler;
+  /** Ends of what was taken out of use. */
+  readonly #retiring = new Set<Promise<void>>();
+  readonly #forget = (keys: readonly string[]): void => this.#now.cache?.forget(keys);
   closed = false;
 
-  constructor(options: ResolvedOptions, clock: Alarm) {
-    this.name = options.name;
+  constructor(given: PerfOptions, clock: Alarm) {
+    const options = resolveOptions(given);
+    this.#given = given;
     this.clock = clock;
-    this.#options = options;
     this.#events = new Events(options.name);
-    this.#tenantOf = tenantBy(options.cache);
     this.#window = new StatsWindow(clock);
-    this.tracer = runTracer(options.trace);
-    this.#cache = options.cache && this.#openCache(options.cache);
-    this.cache = this.#cache?.layers.admin ?? new PerfCache();
-    this.#limits = options.rateLimit && openLimits(options.rateLimit, options);
-    this.engine = new Engine({
-      layers: layersOf(options, this.#cache, this.tracer),
-      upstream: upstreamLayersOf(options, this.#limits, clock),
-      keys: keySpace(options.cache),
+    this.#host = {
       clock,
-      idleConsumerMs: options.idleConsumerMs,
+      events: this.#events,
+      engine: () => this.#now.engine,
+      run: (work) => this.run(work),
+      failed: (tier, error) => this.#storeFailed(tier, error),
       finished: (facts, elapsed) => this.finished(facts, elapsed),
-      itemFinished: (facts) => this.#cache?.layers.heard(facts),
-    });
-    this.handler = new PerfCallbackHandler(this as RunSink);
+    };
+    this.#now = new Assembly(options, this.#host);
+    this.#handler = new PerfCallbackHandler(this as RunSink);
+  }
+
+  get name(): string {
+    return this.#now.options.name;
+  }
+
+  get engine(): Engine {
+    return this.#now.engine;
+  }
+
+  get tracer(): RunTracer {
+    return this.#now.tracer;
+  }
+
+  get cache(): PerfCache {
+    return this.#now.admin;
+  }
+
+  get handler(): PerfCallbackHandler {
+    return this.#handler;
   }
 
   get observing(): boolean {
@@ -149,15 +156,17 @@ class LangChainPerf implements Perf, WrappingPerf {
 
   controlFor(config: RunConfig | undefined, outer: CallControl): CallControl {
     const wishes = config?.configurable?.perf;
-    const control = wishes === undefined ? outer : resolveControl(wishes, outer, this.clock.elapsed());
-    if (!this.#tenantOf || (control.tenant !== undefined && !control.tenantDerived)) return control;
-    const { tenant: outerTenant, tenantDerived: _derived, ...wished } = control;
-    const tenant = this.#tenantOf(wished, config ?? {}) ?? outerTenant;
+    const wished = wishes === undefined ? outer : resolveControl(wishes, outer, this.clock.elapsed());
+    const control = this.#now.options.routing.length > 0 ? inSession(wished, config) : wished;
+    const { tenantOf } = this.#now;
+    if (!tenantOf || (control.tenant !== undefined && !control.tenantDerived)) return control;
+    const { tenant: outerTenant, tenantDerived: _derived, ...underived } = control;
+    const tenant = tenantOf(underived, config ?? {}) ?? outerTenant;
     return tenant === outerTenant ? control : { ...control, tenant, tenantDerived: true };
   }
 
   get forget(): ((keys: readonly string[]) => void) | undefined {
-    return this.#options.cache && this.#forget;
+    return this.#now.options.cache && this.#forget;
   }
 
   within<T>(runId: string | undefined, work: () => T): T {
@@ -165,51 +174,13 @@ class LangChainPerf implements Perf, WrappingPerf {
   }
 
   finished(facts: CallFacts, elapsed = this.clock.elapsed()): void {
-    if (this.#options.pricing.size > 0) addCost(facts, this.#options.pricing);
+    const { cache, routing, tracer, options: { pricing } } = this.#now;
+    const price = routing?.priceOf(facts);
+    if (price || pricing.size > 0) addCost(facts, pricing, price);
     this.#window.add(facts, elapsed);
-    this.#cache?.layers.heard(facts);
-    if (this.tracer.active) this.tracer.annotate(facts);
+    cache?.layers.heard(facts);
+    if (tracer.active) tracer.annotate(facts);
     if (this.#events.isHeard("call")) this.#events.tell("call", facts);
-  }
-
-  #openCache(options: ResolvedCache): OpenCache {
-    const { clock } = this;
-    const { encryptionKey, compressAboveBytes } = options;
-    const sealer = createSealer({ encryptionKey, compressAboveBytes });
-    const { waitUntil } = this.#options;
-    const open = openTiers(options, { clock, waitUntil, failed: (tier, error) => this.#storeFailed(tier, error) });
-    const layers = new Cache(options, open, {
-      clock,
-      sealer,
-      kindOf: kindNamed,
-      ask: (call) => this.engine.refresh(call as EngineCall),
-      waitUntil,
-      run: (work) => this.run(work),
-    });
-    const cluster = this.#options.coalesce?.scope === "cluster" ? this.#clusterLayer(options, open, sealer) : undefined;
-    const close = async (): Promise<void> => {
-      await cluster?.close();
-      await layers.close();
-      open.redis?.close();
-    };
-    return { layers, cluster, concern: callConcern(options, sealer), close };
-  }
-
-  #clusterLayer(options: ResolvedCache, open: ReturnType<typeof openTiers>, sealer: Sealer): ClusterCoalesce | undefined {
-    if (!options.redis || !open.redis || !open.bus) return undefined;
-    // The worst luck and no demand: no entry's time is shorter.
-    const least = new Lifetimes(options, { hits: () => 0, hitRate: () => 0 }, () => 1);
-    return new ClusterCoalesce({
-      leases: redisLeases(open.redis, open.bus),
-      sealer: frameSealer(sealer, options.namespace),
-      clock: this.clock,
-      timeoutMs: options.redis.timeoutMs,
-      // A whole answer is resumed where the cache could have given it, and no longer than that.
-      freshMs: ({ control, facts, kind }) =>
-        control.cache === "use" && facts.cache?.status === "miss" ? least.of(kind.name, facts.cache.key ?? "", control).freshMs : 0,
-      waitUntil: this.#options.waitUntil,
-      failed: (error) => this.#storeFailed("redis", error instanceof StoreError ? error : new StoreError("redis", "lease", error)),
-    });
   }
 
   #storeFailed(tier: TierName, error: StoreError): void {
@@ -221,25 +192,57 @@ class LangChainPerf implements Perf, WrappingPerf {
   }
 
   stats(): PerfSnapshot {
-    return { ...this.#window.snapshot(), ...(this.#limits ? { limits: this.#limits.status() } : {}) };
+    const { limits } = this.#now;
+    const status = limits?.status() ?? [];
+    return { ...this.#window.snapshot(), ...(status.length > 0 ? { limits: status } : {}) };
+  }
+
+  deployments(): DeploymentStatus[] {
+    return this.#now.routing?.deployments() ?? [];
+  }
+
+  addDeployment(deployment: Deployment, { pool = 0 }: { pool?: number } = {}): void {
+    this.#routing.add(deployment, pool);
+  }
+
+  drainDeployment(id: string): Promise<void> {
+    return this.#routing.drain(id);
+  }
+
+  get #routing(): OpenRouting {
+    const { routing } = this.#now;
+    if (!routing) throw new OptionError("routing", "deployments, so that there can be one more or one less", undefined);
+    return routing;
   }
 
   get gate(): RunGate | undefined {
-    return this.#limits?.gate;
+    const { limits, options } = this.#now;
+    return options.rateLimit && limits?.gate;
   }
 
   on<E extends keyof PerfEvents>(event: E, listener: (event: PerfEvents[E]) => void): () => void {
     return this.#events.on(event, listener);
   }
 
+  async reconfigure(changes: Partial<PerfOptions>): Promise<void> {
+    if (this.closed) throw new OptionError("reconfigure", "a perf that is not closed", this.name);
+    if (!isRecord(changes)) throw new OptionError("reconfigure", "an object of options", changes);
+    const given = { ...this.#given, ...changes };
+    const before = this.#now;
+    this.#now = new Assembly(resolveOptions(given), this.#host, before, new Set(Object.keys(changes) as (keyof PerfOptions)[]));
+    this.#given = given;
+    if (this.gate !== this.#handler.gate) this.#handler = new PerfCallbackHandler(this as RunSink);
+    const retired: Promise<void> = before.retire(this.#now).finally(() => this.#retiring.delete(retired));
+    this.#retiring.add(retired);
+  }
+
   async flush(): Promise<void> {
-    await this.#cache?.layers.flush();
+    await this.#now.cache?.layers.flush();
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    await this.#cache?.close();
-    await this.#limits?.close();
+    await this.#now.close();
     this.#events.clear();
   }
 
@@ -248,33 +251,10 @@ class LangChainPerf implements Perf, WrappingPerf {
   }
 }
 
-/** The layers of a perf, outermost first: this array is their order. */
-function layersOf(options: ResolvedOptions, cache: OpenCache | undefined, tracer: RunTracer): Layer[] {
-  return [
-    tracer instanceof SpanTracer && new TraceLayer(tracer),
-    cache?.layers.near,
-    options.coalesce && coalesceLayer(cache),
-    cache?.layers.behind,
-    cache?.cluster,
-  ].filter((layer) => layer !== undefined && layer !== false);
-}
-
-/** What happens to the requests of a perf that leave for whoever answers, outermost first. */
-function upstreamLayersOf({ batch }: ResolvedOptions, limits: OpenLimits | undefined, clock: Alarm): Layer[] {
-  return [...(batch ? [new Batch(batch, clock, limits?.tokensPerMinute)] : limits ? [new Split()] : []), ...(limits?.layers ?? [])];
-}
-
-/** What was asked for before an invalidation must not answer who asks after it. */
-function coalesceLayer(cache: OpenCache | undefined): Layer {
-  const coalesce = new Coalesce();
-  if (cache) {
-    cache.layers.tiers.invalidations.onAdd = (invalidation = { all: true }) => {
-      const isConcerned = cache.concern(invalidation);
-      coalesce.retire(isConcerned);
-      cache.cluster?.retire(isConcerned);
-    };
-  }
-  return coalesce;
+/** The conversation that a run belongs to, as LangGraph calls it, where nobody wished for another. */
+function inSession(control: CallControl, config: RunConfig | undefined): CallControl {
+  const thread = config?.configurable?.thread_id;
+  return control.session !== undefined || typeof thread !== "string" || thread === "" ? control : { ...control, session: thread };
 }
 
 /**
@@ -283,7 +263,7 @@ function coalesceLayer(cache: OpenCache | undefined): Layer {
  * @throws OptionError for an unknown option, a wrong type or a value out of range
  */
 export function createPerf(options: PerfOptions = { cache: true, coalesce: true, trace: true }): Perf {
-  return new LangChainPerf(resolveOptions(options), systemClock);
+  return new LangChainPerf(options, systemClock);
 }
 
 /** Whether a value is a perf, made by whichever copy of the package. */

@@ -3,7 +3,7 @@ import { LocalLimiter } from "../../src/limits/local.ts";
 import { readLimits } from "../../src/limits/options.ts";
 import { seededRandom } from "../../src/testing/random.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
-import { azureConversations, type Conversation } from "../data/azure-conversations.ts";
+import { azureCalls, type AzureCall } from "../data/azure-calls.ts";
 import type { Measure } from "../harness/bench.ts";
 import { shown } from "../harness/report.ts";
 import { durationMs, RESERVED } from "./scenarios.ts";
@@ -13,7 +13,7 @@ const LENGTH_MS = 20 * MINUTE_MS;
 /** Calls a minute; the tokens allow about 220, so that the small tenant alone would already be too much. */
 const OFFERED = { large: 5_000, small: 250 };
 const SEEDS = [1, 2, 3, 4, 5];
-const CALLS = azureConversations();
+const CALLS = azureCalls("conv");
 
 type Tenant = keyof typeof OFFERED;
 
@@ -39,7 +39,7 @@ async function play(seed: number): Promise<Record<Tenant, number>> {
   const limiter = new LocalLimiter(resolveWith("", { tokensPerMinute: 300_000, maxQueue: Infinity, maxWaitMs: Infinity }, readLimits), time);
   const got = { large: 0, small: 0 };
   const come = (tenant: Tenant): void => {
-    const call = CALLS[Math.floor(random() * CALLS.length)] as Conversation;
+    const call = CALLS[Math.floor(random() * CALLS.length)] as AzureCall;
     const { estimate, truth } = RESERVED.sizes(call, random, 0);
     void limiter.acquire({ tokens: estimate, tenant }).then((permit) => {
       if (time.elapsed() > MINUTE_MS) got[tenant] += truth / (LENGTH_MS / MINUTE_MS - 1);

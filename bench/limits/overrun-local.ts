@@ -3,7 +3,7 @@ import { LocalLimiter } from "../../src/limits/local.ts";
 import { readLimits, type LimiterOptions } from "../../src/limits/options.ts";
 import { seededRandom } from "../../src/testing/random.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
-import { azureConversations } from "../data/azure-conversations.ts";
+import { azureCalls } from "../data/azure-calls.ts";
 import type { Measure } from "../harness/bench.ts";
 import { shown } from "../harness/report.ts";
 import { ProviderView, type Windows } from "./provider-view.ts";
@@ -18,7 +18,7 @@ const CALLS_PER_MINUTE = 2_200;
 const MINUTE_MS = 60_000;
 const LENGTH_MS = 10 * MINUTE_MS;
 const SEEDS = [101, 102, 103, 104, 105];
-const CALLS = azureConversations();
+const CALLS = azureCalls("conv");
 
 interface Played {
   readonly name: string;

@@ -5,11 +5,11 @@ import { readLimits, type LimiterOptions } from "../../src/limits/options.ts";
 import { RedisLimiter } from "../../src/limits/redis.ts";
 import { RedisConnection } from "../../src/stores/redis.ts";
 import { seededRandom } from "../../src/testing/random.ts";
-import { azureConversations } from "../data/azure-conversations.ts";
+import { azureCalls } from "../data/azure-calls.ts";
 import { BAD_ESTIMATES, durationMs, RESERVED, type Scenario } from "./scenarios.ts";
 
 const MINUTE_MS = 60_000;
-const CALLS = azureConversations();
+const CALLS = azureCalls("conv");
 /** So long takes the whole of a scenario in `overrun-local.ts`; here its middle is played. */
 const WHOLE_MS = 10 * MINUTE_MS;
 const BEGIN = 0.4;

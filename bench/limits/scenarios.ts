@@ -1,5 +1,5 @@
+import type { AzureCall } from "../data/azure-calls.ts";
 import type { Random } from "../../src/testing/random.ts";
-import type { Conversation } from "../data/azure-conversations.ts";
 
 /** What a call says beforehand that it takes, and what it takes. */
 export interface Sizes {
@@ -11,7 +11,7 @@ export interface Sizes {
 export interface Scenario {
   readonly name: string;
   /** @param progress of the whole play, 0 to 1 */
-  sizes(call: Conversation, random: Random, progress: number): Sizes;
+  sizes(call: AzureCall, random: Random, progress: number): Sizes;
 }
 
 /** No answer of the trace is longer. */
@@ -38,11 +38,11 @@ function timesEstimate(name: string, ratio: (random: Random, progress: number) =
   return { name, sizes: (call, random, progress) => ({ estimate: tokensOf(call), truth: Math.round(tokensOf(call) * ratio(random, progress)) }) };
 }
 
-function tokensOf({ promptTokens, answerTokens }: Conversation): number {
+function tokensOf({ promptTokens, answerTokens }: AzureCall): number {
   return promptTokens + answerTokens;
 }
 
 /** How long a call takes: half a second to the first token, and 50 tokens a second from there. */
-export function durationMs({ answerTokens }: Conversation): number {
+export function durationMs({ answerTokens }: AzureCall): number {
   return 500 + 20 * answerTokens;
 }

@@ -18,10 +18,17 @@ export interface CallControl {
   readonly tenant?: string;
   /** Among the calls that wait for a limit, 0 is served first and 9 last. @default 5 */
   readonly priority?: number;
-  /** From the start of this call, milliseconds, below 0 where it has passed already: a request that cannot be made by then is refused with `DeadlineError`, and at once where that is clear. @default none */
+  /**
+   * From the start of this call, milliseconds, below 0 where it has passed already: a request that cannot be made by then is refused with `DeadlineError`, and at once
+   * where that is clear. Where calls are routed (any of `routing`, `retry`, `timeouts`, `rateLimit`), an answer that is not whole by then ends so too. @default none
+   */
   readonly deadlineMs?: number;
   /** The same on the monotonic clock, and the earliest of those of the calls around. @internal */
   readonly deadlineAt?: number;
+  /** The `id` of the deployment that is to answer, where the pool for the model that is asked has one of that name. @default whom the strategy picks */
+  readonly deployment?: string;
+  /** The conversation that this call belongs to: strategies keep it with one deployment. @default LangGraph's `thread_id` */
+  readonly session?: string;
   /** Set where `tenant` is the answer of the cache's `tenant` option and not a wish: a call below with a config of its own is asked about anew. @internal */
   readonly tenantDerived?: boolean;
   /** Set where another runnable answers if this call fails: it need not wait for a provider that asked for patience. @internal */
@@ -53,6 +60,8 @@ export function resolveControl(wishes: unknown, outer: CallControl, elapsed: num
       priority: read.number("priority", { default: outer.priority, min: 0, max: LAST_PRIORITY, integer: true }),
       deadlineMs: deadlineMs ?? outer.deadlineMs,
       deadlineAt: deadlineMs === undefined ? outer.deadlineAt : Math.min(elapsed + deadlineMs, outer.deadlineAt ?? Infinity),
+      deployment: read.string("deployment", outer.deployment),
+      session: read.string("session", outer.session),
       tenantDerived: tenant === undefined && outer.tenantDerived,
       hasSubstitute: outer.hasSubstitute,
     };

@@ -2,11 +2,12 @@ import { linkAbort, raceAbort } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 import { LAST_PRIORITY, type CallControl } from "./control.ts";
 import { CacheMissError } from "./errors.ts";
-import { errorFacts, nextCallId, type CallFacts } from "./facts.ts";
+import { copyAnswerer, errorFacts, nextCallId, NO_ATTEMPTS, type CallFacts } from "./facts.ts";
+import { isShared, shaper } from "./delivery.ts";
 import { compose, type Answer, type Call, type Layer, type Mode, type Next } from "./layer.ts";
 import { collectOriginals, keepOf, type Keep } from "./keep.ts";
 import { OpenStreams } from "./open-streams.ts";
-import { last, once, orItself, settled } from "./parts.ts";
+import { last, once, settled } from "./parts.ts";
 import { doubt } from "./provenance.ts";
 import { EngineCall, type KeySpace, type Request } from "./request.ts";
 import { CallStream, type OpenCall } from "./stream.ts";
@@ -54,6 +55,9 @@ export class Engine {
   readonly #keepers: readonly Layer[];
   readonly #hearFailures: readonly Layer[];
   readonly #open: OpenStreams;
+  /** Calls that have begun and not ended. */
+  #active = 0;
+  #idle: (() => void)[] = [];
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -78,7 +82,7 @@ export class Engine {
       const [whole] = call.kind.convert(answer, "invoke") as readonly unknown[];
       const fresh = shaper(call, true)(whole) as Part;
       this.#finish(call, started, answer.mode, answer.parts);
-      return Promise.resolve(heard(request, fresh));
+      return Promise.resolve(fresh);
     } catch (error) {
       this.#fail(call, started, error);
       return Promise.reject(error);
@@ -150,6 +154,11 @@ export class Engine {
     }
   }
 
+  /** Settles when no call is under way. */
+  idle(): Promise<void> {
+    return this.#active === 0 ? Promise.resolve() : new Promise((resolve) => void this.#idle.push(resolve));
+  }
+
   /** Streams that are open now. */
   get openStreams(): number {
     return this.#open.size;
@@ -166,7 +175,7 @@ export class Engine {
         }
         this.#finish(call, started, "invoke", [whole]);
         if (!isShared(call)) return whole;
-        return heard(request, shaper(call, false)(whole));
+        return shaper(call, false)(whole);
       },
       (error: unknown) => {
         this.#fail(call, started, error);
@@ -197,6 +206,8 @@ export class Engine {
 
   /** A whole answer is kept where that is possible; that it is not must not fail the call. */
   #answered(call: EngineCall, keep: Keep): void {
+    // Another model's answer would stand under the name of the one that was asked.
+    if ((call.leader ?? call).facts.requestedModel !== undefined) return;
     try {
       const parts = keep.parts();
       if (parts) for (const layer of this.#keepers) layer.answered?.(call, { mode: call.mode, parts });
@@ -207,6 +218,7 @@ export class Engine {
 
   #begin(request: Request, mode: Mode, signal: AbortSignal | undefined): EngineCall {
     const { control } = request;
+    this.#active += 1;
     // One literal, so that all facts have one shape: they are made and read at every call.
     const facts: CallFacts = {
       id: nextCallId(),
@@ -218,6 +230,7 @@ export class Engine {
       model: request.model,
       startedAt: this.#options.clock.now(),
       durationMs: 0,
+      attempts: NO_ATTEMPTS,
       tenant: control.tenant,
       tags: control.tags,
       background: request.background,
@@ -230,6 +243,7 @@ export class Engine {
     if (usage) call.facts.usage = usage;
     // Who followed a call that was served from the cache was served from the cache.
     if (call.leader?.served && call.leader.facts.cache) call.facts.cache = call.leader.facts.cache;
+    if (call.leader?.facts.deployment !== undefined) copyAnswerer(call.leader.facts, call.facts);
     if (call.facts.cache?.key !== undefined) call.request.answered?.push(call.facts.cache.key);
     if (call.request.within && isDoubtful(call, mode, parts)) doubt(call.request.within);
     this.#end(call, started);
@@ -245,6 +259,8 @@ export class Engine {
   #end({ facts, request: { itemOf } }: EngineCall, started: number): void {
     const elapsed = this.#options.clock.elapsed();
     facts.durationMs = elapsed - started;
+    this.#active -= 1;
+    if (this.#active === 0 && this.#idle.length > 0) for (const idle of this.#idle.splice(0)) idle();
     if (!itemOf) return this.#options.finished(facts, elapsed);
     itemOf(facts);
     this.#options.itemFinished(facts);
@@ -253,23 +269,8 @@ export class Engine {
 
 /** The innermost step: the backend itself. */
 function ask(call: Call): AsyncIterable<unknown> {
+  call.attempt?.began?.();
   return call.mode === "invoke" ? once(() => call.backend.invoke(call)) : { [Symbol.asyncIterator]: () => call.backend.stream(call) };
-}
-
-/** Whether a call's parts are snapshots of an answer that another call paid for. */
-function isShared(call: Call): boolean {
-  return call.facts.coalesced === "follower" || call.served !== undefined;
-}
-
-/** How parts leave the layers: the model's own for the call that pays, fresh ones for all others. */
-function shaper(call: Call, hit: boolean): (part: unknown) => unknown {
-  return hit || isShared(call) ? orItself(call.kind.reissuer(call.mode, call.input)) : (part) => part;
-}
-
-/** The shared answer, once its receiver's callbacks have heard of it. */
-function heard<In, Part>(request: Request<In, Part>, fresh: Part): Part | Promise<Part> {
-  const hearing = request.onShared?.(fresh);
-  return hearing ? hearing.then(() => fresh) : fresh;
 }
 
 /** Whether an answer must not be kept as a part of something else: it is incomplete, or past its time. */

@@ -79,17 +79,52 @@ export class DeadlineError extends PerfError {
 }
 
 /**
- * With `coalesce: { scope: "cluster" }`: a stream that came from another process broke off, because that process, its own call or Redis failed, after some of its
- * parts had been given: neither can they be taken back, nor continued with another answer. Who has no parts yet, and every `invoke`, asks upstream instead, and
- * the process that leads goes on for its own callers. Asked again, the stream begins anew.
+ * A stream broke off after some of its parts had been given: neither can they be taken back, nor continued with another answer. Asked again, the stream begins anew.
+ *
+ * - With routes: whoever answered failed, fell silent, or ended before its answer was whole (`cause` says how); with `onInterrupt: "hold"` another deployment answers
+ *   instead. An `invoke`, and a stream of which nothing was given yet, ends so only when there is nobody left to ask, and then with 0 parts.
+ * - With `coalesce: { scope: "cluster" }`: the process that led, its call, or Redis is gone. Who has no parts yet, and every `invoke`, asks upstream instead, and the
+ *   process that leads goes on for its own callers.
  */
 export class StreamInterruptedError extends PerfError {
   /** Parts that the caller had already. */
   readonly partsDelivered: number;
+  /** What those parts add up to, e.g. a message; `undefined` = nothing, or not known here. */
+  readonly partial: unknown;
 
-  constructor(partsDelivered: number) {
-    super("PERF_STREAM_INTERRUPTED", `What this stream came from, another process or the way to it, is gone, after ${partsDelivered} part${partsDelivered === 1 ? "" : "s"}.`, { retryable: true });
+  /** @param broken what broke off, as the subject of a sentence */
+  constructor(partsDelivered: number, broken: string, { partial, cause }: { partial?: unknown; cause?: unknown } = {}) {
+    const reason = cause instanceof Error ? `: ${cause.message}` : "";
+    super("PERF_STREAM_INTERRUPTED", `${broken} broke off after ${partsDelivered} part${partsDelivered === 1 ? "" : "s"}${reason}.`, { retryable: true, cause });
     this.partsDelivered = partsDelivered;
+    this.partial = partial;
+  }
+}
+
+/** The only deployment that might answer is not asked for the time being, because too many of its calls of late have failed. */
+export class CircuitOpenError extends PerfError {
+  /** Its `id`. */
+  readonly deployment: string;
+  /** When it is asked again, milliseconds. */
+  readonly retryAfterMs: number;
+
+  constructor(deployment: string, reason: string, retryAfterMs: number) {
+    const until = retryAfterMs === Infinity ? "" : ` for the next ${Math.ceil(retryAfterMs)} ms`;
+    super("PERF_CIRCUIT_OPEN", `The deployment "${deployment}" is not asked${until}: ${reason}.`, { retryable: retryAfterMs < Infinity });
+    this.deployment = deployment;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Several deployments were asked or considered, and none gave an answer. */
+export class NoDeploymentError extends PerfError {
+  /** What each deployment failed of, or why it was not asked, the last of its failures; in the order in which they came. */
+  readonly errors: readonly { readonly deployment: string; readonly error: Error }[];
+
+  constructor(errors: NoDeploymentError["errors"], retryable: boolean) {
+    const each = errors.map(({ deployment, error }) => `"${deployment}": ${error.message.split("\n", 1)[0]}`).join("; ");
+    super("PERF_NO_DEPLOYMENT", errors.length === 0 ? "There is no deployment to ask." : `No deployment gave an answer. ${each}`, { retryable, cause: errors.at(-1)?.error });
+    this.errors = errors;
   }
 }
 

@@ -27,6 +27,33 @@ export interface CacheFacts {
   items?: { total: number; hits: number };
 }
 
+/** One request that was made of whoever answers. */
+export interface AttemptFacts {
+  /** Its `id`; without deployments, the model's name. */
+  deployment: string;
+  /** Counts from 1. */
+  attempt: number;
+  /** From when it was tried, waits for limits included, to its end, milliseconds. */
+  durationMs: number;
+  /** The HTTP status that it failed with. */
+  status?: number;
+  /**
+   * What it failed of, one of a few words: `rate-limited`, `quota`, `auth`, `not-found`, `refused`, `context-length`, `content-filter`, `overloaded`, `server`,
+   * `network`, `timeout`, `interrupted`, `unknown`, `program`, `not-accepted` (by `cascade.accept`); `abandoned` = nobody waited for its end. Absent = it answered.
+   */
+  error?: string;
+  /** When whoever failed wants to be asked again, milliseconds. */
+  retryAfterMs?: number;
+}
+
+/** Who shares an answer has it from the same deployment and model. */
+export function copyAnswerer({ deployment, model, requestedModel }: CallFacts, facts: CallFacts): void {
+  Object.assign(facts, { deployment, model, ...(requestedModel === undefined ? {} : { requestedModel }) });
+}
+
+/** Of calls that made no request. */
+export const NO_ATTEMPTS: readonly AttemptFacts[] = Object.freeze([]);
+
 /** Whether the cache gave the answer, fresh or old. */
 export function isHit(cache: CacheFacts | undefined): boolean {
   return cache?.status === "hit" || cache?.status === "stale";
@@ -47,7 +74,10 @@ export interface CallFacts {
   mode: "invoke" | "stream";
   /** Name of the run, where LangChain gave one. */
   name?: string;
+  /** The model that answered, or that was asked while there is no answer. */
   model?: string;
+  /** The model that was asked, where another one answered. */
+  requestedModel?: string;
   /** Milliseconds since the epoch. */
   startedAt: number;
   durationMs: number;
@@ -59,6 +89,12 @@ export interface CallFacts {
   batchSize?: number;
   /** How long its request waited for limits, milliseconds; with retries, all of them together. */
   waitMs?: number;
+  /** The `id` of the deployment that answered. */
+  deployment?: string;
+  /** A second deployment was asked, because the first was slow. */
+  hedged?: boolean;
+  /** The requests that were made, in the order of their beginnings; with routes, which `routing`, `retry`, `timeouts` and `rateLimit` make. */
+  attempts: readonly AttemptFacts[];
   /** The tokens of the answer; for a hit or a follower, those that were not spent again. */
   usage?: Usage;
   /** USD, where the model has a price in `pricing`: what this call cost, and what the cache or a leader saved it. */

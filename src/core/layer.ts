@@ -36,10 +36,16 @@ export interface Attempt {
   heard?(status: number, headers: ReadonlyMap<string, string>): void;
   /** Hears of a failure after which the request would have been made again, up to so many times. Where it is there, nothing inside does so. */
   failed?(error: unknown, maxRetries: number): void;
+  /** Hears that the request is made now: it has waited for all that it had to wait for. */
+  began?(): void;
+  /** Who is asked, of several. */
+  readonly deployment?: string | undefined;
+  /** Somebody else can be asked as well: then a request that would have to wait is refused at once. @default false */
+  readonly isImpatient?: boolean;
 }
 
 /** What may be different in a call that a layer hands on. */
-export type CallChanges<In = unknown, Part = unknown> = Partial<Pick<Call<In, Part>, "signal" | "input" | "backend" | "facts" | "attempt">>;
+export type CallChanges<In = unknown, Part = unknown> = Partial<Pick<Call<In, Part>, "mode" | "signal" | "input" | "backend" | "facts" | "attempt">>;
 
 /** One question on its way to an answer. */
 export interface Call<In = unknown, Part = unknown> {
@@ -104,8 +110,10 @@ export interface PartCodec<Packed = unknown> {
 
 /** What a request will take, as far as its question shows. */
 export interface RequestEstimate {
-  /** Everything of the prompt that costs tokens. */
+  /** Everything of the prompt that costs tokens, in the order in which a provider reads it: tools first. */
   readonly texts: readonly string[];
+  /** How many of the texts begin the conversation, up to the first that a person said. @default not known */
+  readonly openingTexts?: number;
   /** Tokens of the prompt that are in no text: separators of messages, images. */
   readonly extraTokens: number;
   /** The most that the answer may take, where the question says so; 0 where there is none, as with vectors. */
@@ -132,6 +140,28 @@ export interface Joining<In = unknown, Part = unknown> {
   part(input: In, answers: readonly unknown[]): Part;
 }
 
+/** Why somebody cannot be asked a question. */
+export class Unfit {
+  /** As a person would say it, after "it", e.g. `cannot take tools in Bedrock's format`. */
+  readonly reason: string;
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** How calls of a kind are asked of others than they were made of, and what is to be minded. */
+export interface Routing<In = unknown, Part = unknown, Packed = unknown> {
+  /** The same question for another object, or why that one cannot take it. */
+  rebind(input: In, target: object): In | Unfit;
+  /** Whether the answer may be read in parts even though it is wanted whole. */
+  hasParts(input: In): boolean;
+  /** Whether an answer that did not fail broke off all the same: those who say how their answers end have not said so. */
+  isCut(answer: Answer<Part | Packed>, input: In): boolean;
+  /** Whether asking twice may do something twice. */
+  hasSideEffects(input: In): boolean;
+}
+
 /** Everything that layers know of chat, llm, embeddings, retriever and tool calls. */
 export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   readonly name: KindName;
@@ -145,6 +175,8 @@ export interface Kind<In = unknown, Part = unknown, Packed = unknown> {
   estimate?(input: In): RequestEstimate;
   /** How several calls share a request. Absent = never. */
   readonly joining?: Joining<In, Part>;
+  /** How others are asked. Absent = nobody else is. */
+  readonly routing?: Routing<In, Part, Packed>;
   /** What the user would call the answer: a message, a text, documents, vectors. A copy. */
   whole(answer: Answer<Packed>): unknown;
   /** How the snapshots travel to other tiers and processes. */

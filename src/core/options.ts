@@ -148,7 +148,7 @@ export function hasMethods(value: unknown, methods: readonly string[]): boolean 
 }
 
 function boundsOf({ min, above, max }: { min: number; above: number | undefined; max: number }): string {
+  if (above !== undefined) return ` above ${above}${max === Infinity ? "" : `, and at most ${max}`}`;
   if (max !== Infinity) return ` from ${min} to ${max}`;
-  if (above !== undefined) return ` above ${above}`;
   return min === -Infinity ? "" : ` of at least ${min}`;
 }

@@ -41,8 +41,6 @@ export interface Request<In = unknown, Part = unknown> {
   readonly answered?: string[] | undefined;
   /** Called when the caller has taken a streamed part, before it gets the next. */
   readonly afterPart?: (part: Part) => Promise<void> | void;
-  /** Called with an `invoke`'s answer when another call paid for it: the model itself did not run for this caller. */
-  readonly onShared?: (part: Part) => Promise<void> | void;
 }
 
 /** What separates one call's key from another's besides the question itself. */
@@ -173,10 +171,10 @@ class ChangedCall implements Call {
   readonly attempt: Attempt | undefined;
 
   /** @param call the engine's own. @param before that of which something changes */
-  constructor(call: EngineCall, before: Call, { signal, input, backend, facts, attempt }: CallChanges) {
+  constructor(call: EngineCall, before: Call, { mode, signal, input, backend, facts, attempt }: CallChanges) {
     this.#call = call;
     this.kind = call.kind;
-    this.mode = call.mode;
+    this.mode = mode ?? before.mode;
     this.signal = signal ?? before.signal;
     this.input = input ?? before.input;
     this.backend = backend ?? before.backend;

@@ -2,7 +2,7 @@ import { BaseCallbackHandler } from "@langchain/core/callbacks/base";
 import type { Serialized } from "@langchain/core/load/serializable";
 import type { LLMResult } from "@langchain/core/outputs";
 import type { Clock } from "../core/clock.ts";
-import { errorFacts, nextCallId, type CallFacts, type KindName, type Usage } from "../core/facts.ts";
+import { errorFacts, nextCallId, NO_ATTEMPTS, type CallFacts, type KindName, type Usage } from "../core/facts.ts";
 import type { RequestEstimate } from "../core/layer.ts";
 import type { Gate, RunStart, RunTracer } from "../core/runs.ts";
 import type { ScopeCarrier } from "./config.ts";
@@ -39,6 +39,8 @@ export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCar
   override awaitHandlers = true;
   readonly carriedScope: Scope | undefined;
   readonly sink: RunSink;
+  /** What held runs back when it was made. @internal */
+  readonly gate: Gate | undefined;
   readonly #runs = new Map<string, OpenRun>();
 
   /** @param scope the scope of a wrapped program, whose leaves report their own facts */
@@ -47,6 +49,7 @@ export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCar
     this.sink = sink;
     this.carriedScope = scope;
     const { gate } = sink;
+    this.gate = gate;
     if (!gate) return;
     // LangChain swallows what a handler throws, and a refused run would start.
     this.raiseError = true;
@@ -134,7 +137,7 @@ export class PerfCallbackHandler extends BaseCallbackHandler implements ScopeCar
     if (tracer.active) tracer.start(start);
     // A leaf knows more of its call than the callbacks do.
     if (this.carriedScope && kind !== "chain") return;
-    const facts: CallFacts = { id: nextCallId(), runId: run.runId, kind, mode: "invoke", name, startedAt: clock.now(), durationMs: 0 };
+    const facts: CallFacts = { id: nextCallId(), runId: run.runId, kind, mode: "invoke", name, startedAt: clock.now(), durationMs: 0, attempts: NO_ATTEMPTS };
     if (parentRunId !== undefined) facts.parentRunId = parentRunId;
     const model = run.parameters?.model ?? run.parameters?.model_name;
     if (typeof model === "string") facts.model = model;

@@ -20,15 +20,8 @@ type Answer = (self: object, original: Method, args: unknown[], scope: Scope) =>
 
 /** The methods, per kind, that do a call's real work. They sit below LangChain's callbacks: a hit is still exactly one run. */
 export const LEAVES: Readonly<Record<LeafKind, Readonly<Record<string, Answer>>>> = {
-  chat: {
-    _generate: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "invoke", scope),
-    _streamResponseChunks: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "stream", scope),
-    _streamChatModelEvents: (self, original, args, scope) => modelCall(chatRequest(self, original, args, scope), "events", scope),
-  },
-  llm: {
-    _generate: (self, original, args, scope) => modelCall(llmRequest(self, original, args, scope), "invoke", scope),
-    _streamResponseChunks: (self, original, args, scope) => modelCall(llmRequest(self, original, args, scope), "stream", scope),
-  },
+  chat: { _generate: ask(chatRequest, "invoke"), _streamResponseChunks: ask(chatRequest, "stream"), _streamChatModelEvents: ask(chatRequest, "events") },
+  llm: { _generate: ask(llmRequest, "invoke"), _streamResponseChunks: ask(llmRequest, "stream") },
   embeddings: { embedQuery: embed("embedQuery"), embedDocuments: embed("embedDocuments") },
   retriever: {
     _getRelevantDocuments: (self, original, args, scope) =>
@@ -53,32 +46,58 @@ export function interceptLeaf(kind: LeafKind, method: string, original: Method):
   };
 }
 
+/** By which method a model is asked for an answer in this mode. */
+const METHODS: Readonly<Record<Mode, string>> = { invoke: "_generate", stream: "_streamResponseChunks", events: "_streamChatModelEvents" };
+
+interface ModelInput {
+  readonly model: object & ModelLike;
+  readonly options: ModelOptions;
+  readonly runManager: LLMRunManager | undefined;
+}
+
+/** What an adapter makes of a leaf's arguments. */
+interface ModelQuestion<In> {
+  readonly kind: Request<In, ModelPart>["kind"];
+  readonly input: In;
+  /** The first argument of the method for this mode. */
+  asked(input: In, mode: Mode): unknown;
+}
+
 type ModelPart = ChatPart | LLMPart;
-type ModelRequest = Request<{ options: ModelOptions; runManager: LLMRunManager | undefined }, ModelPart>;
+type ModelRequest = Request<ModelInput, ModelPart>;
+type Arguments<Question> = [question: Question, options: ModelOptions | undefined, runManager: LLMRunManager | undefined];
 
-function chatRequest(self: object, original: Method, args: unknown[], scope: Scope): ModelRequest {
-  const [messages, options = {}, runManager] = args as [ChatInput["messages"], ModelOptions | undefined, LLMRunManager | undefined];
+function ask(questionOf: (self: object, args: unknown[]) => ModelQuestion<ModelInput>, mode: Mode): Answer {
+  return (self, original, args, scope) => modelCall(modelRequest(questionOf(self, args), mode, original, scope), mode, scope);
+}
+
+function chatRequest(self: object, args: unknown[]): ModelQuestion<ModelInput> {
+  const [messages, options = {}, runManager] = args as Arguments<ChatInput["messages"]>;
   const input: ChatInput = { model: self as ChatInput["model"], messages, options, runManager };
-  return modelRequest(chatKind, input, self as ModelLike, original, messages, scope) as unknown as ModelRequest;
+  return { kind: chatKind, input, asked: ({ messages: asked }: ChatInput) => asked } as unknown as ModelQuestion<ModelInput>;
 }
 
-function llmRequest(self: object, original: Method, args: unknown[], scope: Scope): ModelRequest {
-  const [prompts, options = {}, runManager] = args as [string | string[], ModelOptions | undefined, LLMRunManager | undefined];
+function llmRequest(self: object, args: unknown[]): ModelQuestion<ModelInput> {
+  const [prompts, options = {}, runManager] = args as Arguments<string | string[]>;
   const input: LLMInput = { model: self as LLMInput["model"], prompts: typeof prompts === "string" ? [prompts] : prompts, options, runManager };
-  return modelRequest(llmKind, input, self as ModelLike, original, prompts, scope) as unknown as ModelRequest;
+  // A stream has one prompt, `_generate` a list of them.
+  return { kind: llmKind, input, asked: ({ prompts: asked }: LLMInput, mode: Mode) => (mode === "invoke" ? asked : asked[0]) } as unknown as ModelQuestion<ModelInput>;
 }
 
-function modelRequest<In extends { options: ModelOptions; runManager: LLMRunManager | undefined }, Part>(
-  kind: Request<In, Part>["kind"], input: In, model: ModelLike, original: Method, question: unknown, scope: Scope,
-): Request<In, Part> {
-  const { options, runManager } = input;
-  const backendFor = (manager: LLMRunManager | undefined): Backend<In, Part> => ({
-    invoke: (call) => inLeaf(scope, call, () => original.call(model, question, withSignal(options, call.signal), manager)) as Promise<Part>,
-    stream: (call) =>
-      leafIterator(scope, call, () => original.call(model, question, withSignal(options, call.signal), manager && withoutTokens(manager)) as AsyncIterator<Part>),
+function modelRequest({ kind, input, asked }: ModelQuestion<ModelInput>, mode: Mode, original: Method, scope: Scope): ModelRequest {
+  const { model, options, runManager } = input;
+  const leafOf = (call: Call<ModelInput, ModelPart>): Method =>
+    call.input.model === model && call.mode === mode ? original : ((call.input.model as unknown as Record<string, Method>)[METHODS[call.mode]] as Method);
+  // Another model than the one whose run it is may be asked, and a whole answer in parts: what counts is the call at that time.
+  const answer = (call: Call<ModelInput, ModelPart>, manager: LLMRunManager | undefined): unknown =>
+    leafOf(call).call(call.input.model, asked(call.input, call.mode), withSignal(call.input.options, call.signal), manager);
+  const backendFor = (manager: LLMRunManager | undefined): Backend<ModelInput, ModelPart> => ({
+    // Where another deployment may have to answer instead, what one says is told when it is whole.
+    invoke: (call) => inLeaf(scope, call, () => answer(call, isOneOfSeveral(call) ? manager && withoutTokens(manager) : manager)) as Promise<ModelPart>,
+    stream: (call) => leafIterator(scope, call, () => answer(call, manager && withoutTokens(manager)) as AsyncIterator<ModelPart>),
   });
   // A run that is over hears of no more tokens.
-  const laterBackend = (): Backend<In, Part> => backendFor(undefined);
+  const laterBackend = (): Backend<ModelInput, ModelPart> => backendFor(undefined);
   return requestOf(kind, input, backendFor(runManager), scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal, laterBackend });
 }
 
@@ -91,8 +110,25 @@ function modelCall(request: ModelRequest, mode: Mode, scope: Scope): unknown {
   const { runManager } = request.input;
   const listened = runManager !== undefined && runManager.handlers.length > 0;
   if (mode !== "invoke") return engine.stream(listened && mode === "stream" ? { ...request, afterPart: (part) => tellToken(runManager, part) } : request, mode);
-  const { model } = request.input as unknown as { model: ModelLike };
-  return engine.invoke(listened && model.streaming === true ? { ...request, onShared: (part) => tellWhole(runManager, part) } : request);
+  const { model } = request.input;
+  if (!listened || model.streaming !== true) return engine.invoke(request);
+  return invokeAloud(request, runManager, scope);
+}
+
+function isOneOfSeveral({ attempt }: Pick<Call, "attempt">): boolean {
+  return attempt?.deployment !== undefined;
+}
+
+/** An `invoke` whose tokens somebody hears: as they come where the model itself tells them, else when they are whole. */
+async function invokeAloud(request: ModelRequest, runManager: LLMRunManager, { perf: { engine } }: Scope): Promise<ModelPart> {
+  let isTold = false;
+  const { backend } = request;
+  const whole = await engine.invoke({
+    ...request,
+    backend: { ...backend, invoke: (call) => ((isTold = !isOneOfSeveral(call)), backend.invoke(call)) },
+  });
+  if (!isTold) await tellWhole(runManager, whole);
+  return whole;
 }
 
 function tellToken(runManager: LLMRunManager, part: ModelPart): Promise<void> {
@@ -121,7 +157,7 @@ function embed(method: EmbeddingsInput["method"]): Answer {
     const input: EmbeddingsInput = { embeddings: self, method, text };
     // Calls that share a request are asked by the other method, or for the texts of others too: what counts is the input at that time.
     const backend: Backend<EmbeddingsInput, Vectors> = {
-      invoke: (call) => inLeaf(scope, call, () => askForVectors(call.input, method, original)),
+      invoke: (call) => inLeaf(scope, call, () => askForVectors(call.input, self, method, original)),
       stream: () => noStream("embeddings"),
     };
     const request = requestOf(embeddingsKind, input, backend, scope, { origin: self, run: { parentRunId: surroundingRunId() }, model: modelName(self as ModelLike) });
@@ -131,8 +167,8 @@ function embed(method: EmbeddingsInput["method"]): Answer {
   };
 }
 
-function askForVectors({ embeddings, method, text }: EmbeddingsInput, asked: EmbeddingsInput["method"], original: Method): Promise<Vectors> {
-  const leaf = method === asked ? original : (embeddings as Record<typeof method, Method>)[method];
+function askForVectors({ embeddings, method, text }: EmbeddingsInput, self: object, asked: EmbeddingsInput["method"], original: Method): Promise<Vectors> {
+  const leaf = embeddings === self && method === asked ? original : (embeddings as Record<typeof method, Method>)[method];
   return leaf.call(embeddings, text) as Promise<Vectors>;
 }
 

@@ -35,8 +35,17 @@ export function modelName(model: { model?: unknown; modelName?: unknown }): stri
 
 /** Who answers: limits that a provider announces hold for one endpoint, model and account. */
 export function targetOf(model: object): string {
+  return `${className(model)} ${modelName(model) ?? ""} ${endpointText(model)}${hidden(keyOf(model))}`;
+}
+
+/** Whether the requests of both models go to one endpoint, on one account. */
+export function shareAccount(one: object, other: object): boolean {
+  return one === other || (keyOf(one) === keyOf(other) && endpointText(one) === endpointText(other));
+}
+
+function keyOf(model: object): unknown {
   const { apiKey, clientConfig } = model as { apiKey?: unknown; clientConfig?: { apiKey?: unknown } };
-  return `${className(model)} ${modelName(model) ?? ""} ${endpointText(model)}${hidden(apiKey ?? clientConfig?.apiKey)}`;
+  return apiKey ?? clientConfig?.apiKey;
 }
 
 /** `{ name }`, or nothing where there is none. */
@@ -48,7 +57,7 @@ export function named(name: string | undefined): { name?: string } {
 const RUN_OPTIONS = new Set(["signal", "timeout", "callbacks", "tags", "metadata", "runName", "runId", "configurable", "promptIndex", "maxConcurrency", "recursionLimit", "store", "stream", "stream_options", "maxRetries"]);
 
 /** Tools that run at the provider see a world that changes; a conversation that the provider keeps is not in the request. */
-function dependsOnProvider(params: Record<string, unknown>): boolean {
+export function dependsOnProvider(params: Record<string, unknown>): boolean {
   if (PROVIDER_STATE.some((name) => params[name] != null)) return true;
   return Array.isArray(params.tools) && params.tools.some((tool: { type?: unknown }) => typeof tool?.type === "string" && !CLIENT_TOOLS.has(tool.type));
 }
@@ -114,9 +123,16 @@ const REASON_KEYS = ["finish_reason", "finishReason", "stop_reason", "stopReason
 /** Providers that always say how an answer ended: from them, silence means that the connection was cut. */
 const OUTSPOKEN = /(?:^|[_-])(?:openai|azure_openai|anthropic|mistral|groq|deepseek|xai|together|fireworks|openrouter|bedrock|google|vertex|gemini)/i;
 
+/** Whether a model's provider always says how an answer ended. */
+export function isOutspoken(model: ModelLike): boolean {
+  return OUTSPOKEN.test(model._llmType());
+}
+
 /** The first reason in `metadata` why an answer ended. */
 export function finishReason(metadata: Record<string, unknown> | undefined): string | undefined {
   if (!metadata) return undefined;
+  // Bedrock's streams end in an event of this name, which its class hands on as it is.
+  if (typeof metadata.messageStop === "object") return finishReason(metadata.messageStop as Record<string, unknown>);
   for (const key of REASON_KEYS) {
     const reason = metadata[key];
     if (typeof reason !== "string" || reason === "") continue;
@@ -136,7 +152,7 @@ export function completenessOf(reasons: readonly (string | undefined)[], model: 
 }
 
 function completenessFor(reason: string | undefined, model: ModelLike): Completeness {
-  if (reason === undefined) return OUTSPOKEN.test(model._llmType()) ? "partial" : "unknown";
+  if (reason === undefined) return isOutspoken(model) ? "partial" : "unknown";
   const word = reason.toLowerCase();
   if (FILTERED.has(word)) return "filtered";
   return PARTIAL.has(word) ? "partial" : "complete";

@@ -41,12 +41,17 @@ export function perfBehind(object: object): WrappingPerf | undefined {
   return wrapped.get(object)?.perf;
 }
 
+/** The object itself, where it is a wrapped one. */
+export function unwrapped(object: object): object {
+  return wrapped.get(object)?.target ?? object;
+}
+
 /**
  * The same object to whoever looks: class, fields, names and types are the target's. Whatever its methods call runs in the
  * perf's scope, and what they return is wrapped in turn. Wrapped again, the last perf holds.
  */
 export function wrap<T extends object>(target: T, perf: WrappingPerf): T {
-  const inner = (wrapped.get(target)?.target ?? target) as T;
+  const inner = unwrapped(target) as T;
   if (!isWrappable(inner)) {
     throw new OptionError("withPerf", "a Runnable, agent, graph, model, embeddings, retriever, vector store or tool of LangChain", target);
   }

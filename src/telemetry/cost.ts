@@ -36,9 +36,12 @@ export function costOf(usage: Usage, price: Price): number {
   return ((usage.inputTokens - cached) * price.input + cached * (price.cachedInput ?? price.input) + usage.outputTokens * price.output) / MILLION;
 }
 
-/** Writes what a call cost, or what it saved when another call had paid for its answer. */
-export function addCost(facts: CallFacts, pricing: ReadonlyMap<string, Price>): void {
-  const price = facts.model === undefined ? undefined : pricing.get(facts.model);
+/**
+ * Writes what a call cost, or what it saved when another call had paid for its answer.
+ * @param own the price of the deployment that answered
+ */
+export function addCost(facts: CallFacts, pricing: ReadonlyMap<string, Price>, own?: Price): void {
+  const price = own ?? (facts.model === undefined ? undefined : pricing.get(facts.model));
   if (!price || !facts.usage) return;
   const cost = costOf(facts.usage, price);
   if (isHit(facts.cache) || facts.coalesced === "follower") {

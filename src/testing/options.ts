@@ -92,6 +92,7 @@ function resolvePromptCache(promptCache: unknown): PromptCacheOptions | undefine
   return new OptionReader("", { promptCache }).layer("promptCache", (reader) => ({
     minTokens: reader.number("minTokens", { default: 1_024, min: 1, integer: true }),
     blockTokens: reader.number("blockTokens", { default: 128, min: 1, integer: true }),
+    maxBlocks: reader.number("maxBlocks", { default: 100_000, min: 1, integer: true }),
   }));
 }
 

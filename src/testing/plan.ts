@@ -75,7 +75,9 @@ function cutFrames(frames: Frame[], fault: FaultRule, stream: boolean): Frame[] 
 
 function insert(frames: Frame[], fault: FaultRule, data: string): Frame[] {
   const at = positionAfter(frames, fault.afterChunks ?? DEFAULT_CHUNKS);
-  return [...frames.slice(0, at), { data, timed: true }, ...frames.slice(at)];
+  // Where events have names, one without is not read.
+  const name = /^event: .*\n/.exec(frames[at]?.data ?? "")?.[0] ?? "";
+  return [...frames.slice(0, at), { data: name + data, timed: true }, ...frames.slice(at)];
 }
 
 function positionAfter(frames: Frame[], chunks: number): number {

@@ -6,20 +6,23 @@ export interface PromptCacheOptions {
   minTokens?: number;
   /** The grain of what is cached. @default 128 */
   blockTokens?: number;
+  /** Blocks that it holds; the one used least recently goes first. @default 100000 */
+  maxBlocks?: number;
 }
 
 const CHARACTERS_PER_TOKEN = 4;
-const MAX_BLOCKS = 100_000;
 
 /** Remembers prefixes of prompts in blocks; a block is known by the hash of everything up to its end. */
 export class PromptCache {
   readonly #minTokens: number;
   readonly #blockTokens: number;
+  readonly #maxBlocks: number;
   readonly #blocks = new Set<string>();
 
-  constructor({ minTokens = 1_024, blockTokens = 128 }: PromptCacheOptions) {
+  constructor({ minTokens = 1_024, blockTokens = 128, maxBlocks = 100_000 }: PromptCacheOptions) {
     this.#minTokens = minTokens;
     this.#blockTokens = blockTokens;
+    this.#maxBlocks = maxBlocks;
   }
 
   /** How many tokens of this prompt were seen at the start of an earlier one; remembers this one. */
@@ -49,6 +52,6 @@ export class PromptCache {
   #remember(key: string): void {
     this.#blocks.delete(key);
     this.#blocks.add(key);
-    if (this.#blocks.size > MAX_BLOCKS) this.#blocks.delete(this.#blocks.values().next().value!);
+    if (this.#blocks.size > this.#maxBlocks) this.#blocks.delete(this.#blocks.values().next().value!);
   }
 }

@@ -20,7 +20,7 @@ interface Asked {
 }
 
 function call({ key = "k", mode = "stream", signal, held = [], refresh = false }: Asked = {}): Call {
-  const facts: CallFacts = { id: `call ${Math.random()}`, kind: "chat", mode: mode === "invoke" ? "invoke" : "stream", startedAt: 0, durationMs: 0 };
+  const facts: CallFacts = { id: `call ${Math.random()}`, kind: "chat", mode: mode === "invoke" ? "invoke" : "stream", startedAt: 0, durationMs: 0, attempts: [] };
   const made = { backend: {}, kind: textKind, mode, input: "q", key, identity: key, signal, facts, held, control: { cache: refresh ? "refresh" : "use" } };
   return { ...made, with: (changes: object) => ({ ...made, ...changes }) } as unknown as Call;
 }

@@ -8,7 +8,7 @@ function windowAt(start = 0): { window: StatsWindow; advance(ms: number): void; 
   return {
     window,
     advance: (ms) => void (now += ms),
-    add: (more) => window.add({ id: "1", kind: "chat", mode: "invoke", startedAt: 0, durationMs: 10, ...more }),
+    add: (more) => window.add({ id: "1", kind: "chat", mode: "invoke", startedAt: 0, durationMs: 10, attempts: [], ...more }),
   };
 }
 

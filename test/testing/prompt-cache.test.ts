@@ -64,4 +64,16 @@ describe("provider-side prompt caching", () => {
     cache.clear();
     expect(cache.read("m", prompt)).toBe(0);
   });
+
+  it("holds so many blocks, and forgets those used least recently", async () => {
+    const cache = new PromptCache({ minTokens: 8, blockTokens: 8, maxBlocks: 10 });
+    const [one, two, three] = ["a", "b", "c"].map((letter) => letter.repeat(160)) as [string, string, string];
+    cache.read("m", one);
+    cache.read("m", two);
+    expect(cache.read("m", one)).toBe(40);
+    cache.read("m", three);
+    expect(cache.read("m", one)).toBe(40);
+    expect(cache.read("m", two)).toBe(0);
+    await expect(simulator({ promptCache: { maxBlocks: 0 } })).rejects.toThrow('"promptCache.maxBlocks"');
+  });
 });

@@ -44,7 +44,7 @@ export function eventsUsage(events: readonly StreamEvent[]): UsageLike | undefin
 
 /** The message that the events add up to, with plain text as a string, as `invoke` gives it. */
 export function messageOfEvents(events: readonly StreamEvent[]): AIMessage {
-  const blocks = events.filter((event) => event.event === "content-block-finish").map((event) => event.content as Block);
+  const blocks = [...finishedBlocks(events), ...unfinishedTexts(events)];
   const finish = events.findLast((event) => event.event === "message-finish");
   const start = events.find((event) => event.event === "message-start");
   const usage = eventsUsage(events);
@@ -60,4 +60,18 @@ export function messageOfEvents(events: readonly StreamEvent[]): AIMessage {
     ...(start?.id === undefined ? {} : { id: start.id }),
     ...(usage ? { usage_metadata: { input_tokens: 0, output_tokens: 0, total_tokens: 0, ...usage } as NonNullable<AIMessage["usage_metadata"]> } : {}),
   });
+}
+
+function finishedBlocks(events: readonly StreamEvent[]): Block[] {
+  return events.filter((event) => event.event === "content-block-finish").map((event) => event.content as Block);
+}
+
+/** Of an answer that broke off: texts whose blocks did not come to their end. */
+function unfinishedTexts(events: readonly StreamEvent[]): Block[] {
+  const texts = new Map<number, string>();
+  for (const event of events) {
+    if (event.event === "content-block-finish") texts.delete(event.index);
+    else if (event.event === "content-block-delta" && event.delta.type === "text-delta") texts.set(event.index, (texts.get(event.index) ?? "") + event.delta.text);
+  }
+  return [...texts.values()].map((text) => ({ type: "text", text }));
 }

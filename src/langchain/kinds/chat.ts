@@ -4,13 +4,15 @@ import type { AIMessage, AIMessageChunk, BaseMessage } from "@langchain/core/mes
 import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs";
 import type { Usage } from "../../core/facts.ts";
 import { writeIdentity } from "../../core/key.ts";
-import { opaque, type Answer, type Kind, type Mode } from "../../core/layer.ts";
-import { eventsHaveContent, eventsReasons, eventsUsage, freshEvent, type StreamEvent } from "./chat-events.ts";
+import { opaque, type Kind } from "../../core/layer.ts";
+import { eventsHaveContent, eventsUsage, freshEvent, type StreamEvent } from "./chat-events.ts";
 import { bridge, chunkPacker, chunksOf, mapResult, sizeOfParts, TextChunk, unpackChunk, wholeOf, type PackedChunk, type PackedPart } from "./chat-parts.ts";
 import { chatCodec } from "./codecs.ts";
 import { chatEstimate } from "./estimates.ts";
+import { chatReasons, generationsOf } from "./reasons.ts";
+import { chatRouting } from "./routing.ts";
 import { copyMessage, deepCopy, reissueMessage, withoutSpentUsage, type FreshIds, type MessageLike, type UsageLike } from "../messages.ts";
-import { completenessOf, finishReason, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
+import { completenessOf, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 import { messageFields } from "../identity.ts";
 
 /** One chat model call as its leaf gets it. */
@@ -48,6 +50,8 @@ export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, P
 
   codec: chatCodec,
 
+  routing: chatRouting,
+
   convert(answer, mode) {
     if (answer.mode === mode) return answer.parts;
     if (mode === "invoke") return [wholeOf(answer)];
@@ -76,7 +80,7 @@ export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, P
   },
 
   completeness(answer, { model }) {
-    return completenessOf(answer.mode === "events" ? eventsReasons(answer.parts as StreamEvent[]) : reasonsOf(answer), model);
+    return completenessOf(chatReasons(answer), model);
   },
 
   sizeOf: sizeOfParts,
@@ -100,29 +104,6 @@ export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, P
     return part.text !== "" || (calls?.length ?? 0) > 0 || (Array.isArray(content) && content.length > 0);
   },
 });
-
-interface Generation {
-  readonly message: BaseMessage;
-  readonly generationInfo?: Record<string, unknown>;
-}
-
-/** Every generation of an answer that may say more than text; a streamed answer has one per chunk. */
-function generationsOf(mode: Mode, parts: readonly (ChatPart | PackedPart)[]): readonly Generation[] {
-  if (mode === "invoke") return (parts[0] as ChatResult).generations;
-  return parts.filter((part) => !(part instanceof TextChunk)) as ChatGenerationChunk[];
-}
-
-/** Why each of the answer's generations ended. */
-function reasonsOf({ mode, parts }: Answer<PackedPart>): (string | undefined)[] {
-  const reasons = new Map<number, string | undefined>();
-  let index = 0;
-  for (const [at, { message, generationInfo }] of generationsOf(mode, parts).entries()) {
-    index = mode === "invoke" ? at : Number(generationInfo?.completion ?? index);
-    const reason = finishReason(generationInfo) ?? finishReason(message.response_metadata) ?? finishReason(message.additional_kwargs);
-    reasons.set(index, reason ?? reasons.get(index));
-  }
-  return [...reasons.values()];
-}
 
 /** LangChain's count of tokens as facts have it. */
 export function usageOf(usage: UsageLike | undefined): Usage | undefined {

@@ -15,16 +15,26 @@ interface Contents {
   media: number;
 }
 
+interface EstimatedMessage {
+  readonly type?: string;
+  readonly content: unknown;
+  readonly tool_calls?: readonly unknown[];
+}
+
 /** What a chat request takes. */
-export function chatEstimate(model: ModelLike, messages: readonly { content: unknown; tool_calls?: readonly unknown[] }[], options: ModelOptions): RequestEstimate {
+export function chatEstimate(model: ModelLike, messages: readonly EstimatedMessage[], options: ModelOptions): RequestEstimate {
   const contents: Contents = { texts: [], media: 0 };
-  for (const { content, tool_calls: calls } of messages) {
+  // In the order in which providers read it: a turn more, and all before it is as it was.
+  for (const name of ASKED) if (options[name] !== undefined) contents.texts.push(textOf(options[name]));
+  let openingTexts: number | undefined;
+  for (const { content, tool_calls: calls, type } of messages) {
     addContent(contents, content);
     if (calls?.length) contents.texts.push(textOf(calls));
+    if (type === "human") openingTexts ??= contents.texts.length;
   }
-  for (const name of ASKED) if (options[name] !== undefined) contents.texts.push(textOf(options[name]));
   return {
     texts: contents.texts,
+    ...(openingTexts === undefined ? {} : { openingTexts }),
     extraTokens: messages.length * TOKENS_PER_MESSAGE + contents.media * TOKENS_PER_MEDIUM,
     maxOutputTokens: answersBound(model, options),
     model: modelName(model),

@@ -4,8 +4,10 @@ import { canonical, writeIdentity } from "../../core/key.ts";
 import { opaque, type Answer, type Kind } from "../../core/layer.ts";
 import { llmCodec, type LLMPart } from "./codecs.ts";
 import { llmEstimate } from "./estimates.ts";
+import { llmReasons } from "./reasons.ts";
+import { llmRouting } from "./routing.ts";
 import { deepCopy, estimateBytes, withoutSpentUsage } from "../messages.ts";
-import { completenessOf, finishReason, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
+import { completenessOf, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
 
 /** One call of a text completion model as its leaf gets it. */
 export interface LLMInput {
@@ -37,6 +39,8 @@ export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPar
 
   codec: llmCodec,
 
+  routing: llmRouting,
+
   convert(answer, mode) {
     if (answer.mode === mode) return answer.parts;
     return mode === "invoke" ? [wholeOf(answer)] : chunksOf(answer.parts[0] as LLMResult);
@@ -50,15 +54,7 @@ export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPar
     return copy;
   },
 
-  completeness(answer, { model }) {
-    if (answer.mode === "invoke") {
-      const generations = (answer.parts[0] as LLMResult).generations.flat();
-      return completenessOf(generations.map(({ generationInfo }) => finishReason(generationInfo)), model);
-    }
-    const chunks = answer.parts as GenerationChunk[];
-    const last = chunks.findLast(({ generationInfo }) => finishReason(generationInfo)) ?? chunks.at(-1);
-    return completenessOf(last ? [finishReason(last.generationInfo)] : [], model);
-  },
+  completeness: (answer, { model }) => completenessOf(llmReasons(answer), model),
 
   sizeOf: (answer) => estimateBytes(answer.parts),
 

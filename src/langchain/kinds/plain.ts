@@ -1,6 +1,6 @@
 import type { Document } from "@langchain/core/documents";
 import { canonical, instanceId, writeIdentity, type IdentityFields } from "../../core/key.ts";
-import { opaque, type Joining, type Kind, type OwnIdentity, type PartCodec, type RequestEstimate } from "../../core/layer.ts";
+import { opaque, type Joining, type Kind, type OwnIdentity, type PartCodec, type RequestEstimate, type Routing } from "../../core/layer.ts";
 import type { Provenance } from "../../core/provenance.ts";
 import { className, endpointText, fieldsText, opaqueIdentity } from "../identity.ts";
 import { deepCopy, estimateBytes, isCopiable } from "../messages.ts";
@@ -8,11 +8,13 @@ import { modelName, named, targetOf } from "../models.ts";
 import { plainCodec, vectorCodec } from "./codecs.ts";
 import { embeddingsJoining, type EmbeddingsInput } from "./embeddings-joining.ts";
 import { embeddingsEstimate } from "./estimates.ts";
+import { embeddingsRouting } from "./routing.ts";
 
 interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" | "target"> {
   who(input: In, id: OwnIdentity["id"]): IdentityFields;
   readonly codec?: PartCodec<Part>;
   readonly joining?: Joining<In, Part>;
+  readonly routing?: Routing<In, Part, Part>;
   estimate?(input: In): RequestEstimate;
   /** What is known of the answers of which an answer is made. */
   provenance?(input: In): Provenance | undefined;
@@ -21,7 +23,7 @@ interface PlainKind<In, Part> extends Pick<Kind<In, Part>, "name" | "question" |
 }
 
 /** Kinds whose answer is one plain value, however it is asked for. */
-function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part>, joining, estimate, provenance, anything = false }: PlainKind<In, Part>): Kind<In, Part> {
+function plainKind<In, Part>({ name, who, question, target, codec = plainCodec as PartCodec<Part>, joining, routing, estimate, provenance, anything = false }: PlainKind<In, Part>): Kind<In, Part> {
   const copy = (part: Part): Part => deepCopy(part);
   return opaque<In, Part, Part>({
     name,
@@ -32,6 +34,7 @@ function plainKind<In, Part>({ name, who, question, target, codec = plainCodec a
     question,
     target,
     ...(joining ? { joining } : {}),
+    ...(routing ? { routing } : {}),
     ...(estimate ? { estimate } : {}),
     whole: ({ parts: [whole] }) => copy(whole as Part),
     codec,
@@ -54,6 +57,7 @@ export const embeddingsKind = plainKind<EmbeddingsInput, number[] | number[][]>(
   target: ({ embeddings }) => targetOf(embeddings),
   codec: vectorCodec,
   joining: embeddingsJoining,
+  routing: embeddingsRouting,
   estimate: ({ embeddings, text }) => embeddingsEstimate(embeddings, text),
 });
 

@@ -112,7 +112,7 @@ export class ClusterCoalesce implements Layer {
         await following.return("lost");
       }
       if (ending === "done") return;
-      if (given > 0) throw new StreamInterruptedError(given);
+      if (given > 0) throw new StreamInterruptedError(given, "What this stream came from, another process or the way to it,");
       facts.coalesced = before;
       facts.leaderId = undefined;
       if (facts.cache) delete facts.cache.ageMs;

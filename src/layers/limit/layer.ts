@@ -13,6 +13,8 @@ export type AnnouncedQuota = Pick<AnnouncedLimiter, "acquire" | "pausedMs">;
 
 export interface LimitOptions extends DemandOptions {
   readonly limiter: Limiter;
+  /** The quotas of a deployment, if it has some of its own. */
+  ofDeployment(id: string): Limiter | undefined;
   /** What the provider behind a target announces. */
   announced(target: string, model: string | undefined): AnnouncedQuota;
   noticeOf(status: number, headers: ReadonlyMap<string, string>): QuotaNotice | undefined;
@@ -44,7 +46,8 @@ const UNUSED: RequestOutcome = { end: "left", tokens: 0, costUsd: 0 };
 
 interface Permits {
   readonly announced: AnnouncedPermit;
-  readonly own: Permit;
+  /** The deployment's, and the user's own. */
+  readonly others: readonly Permit[];
 }
 
 /** One request: it waits for its permits, has them until its answer ends, and puts right what they were estimated at. */
@@ -101,25 +104,28 @@ class LimitedRequest {
 
   /** The provider's limits first: they concern one model, and who waits for it must not hold up the others. */
   async #wait(started: number): Promise<Permits> {
-    const { demands, options: { announced, limiter, clock } } = this.#limit;
-    const { kind, input, control, signal, isNested } = this.#call;
+    const { demands, options: { announced, ofDeployment, limiter, clock } } = this.#limit;
+    const { kind, input, control, signal, isNested, attempt } = this.#call;
     this.#asked = await demands.demand(this.#estimate, control, started);
     const demand: Demand = { ...this.#asked.demand, isNested, ...(signal ? { signal } : {}) };
     const rest = (): Demand => (demand.deadlineMs === undefined ? demand : { ...demand, deadlineMs: demand.deadlineMs - (clock.elapsed() - started) });
     const quota = announced(kind.target(input), this.#estimate.model);
+    const deployment = attempt?.deployment === undefined ? undefined : ofDeployment(attempt.deployment);
     for (;;) {
-      // Whoever has a substitute need not wait until the provider takes requests again.
-      const first = await quota.acquire(control.hasSubstitute && quota.pausedMs > 0 ? { ...demand, deadlineMs: 0 } : rest());
+      // Whoever has a substitute need not wait until this provider, or this deployment, takes requests again.
+      const isHurried = attempt?.isImpatient || (control.hasSubstitute && quota.pausedMs > 0);
+      const first = await quota.acquire(isHurried ? { ...demand, deadlineMs: 0 } : rest());
+      const others: Permit[] = [];
       try {
-        const own = await heeding(limiter.acquire(rest()), signal);
-        if (quota.pausedMs === 0) return { announced: first, own };
-        // Meanwhile the provider has refused another.
-        own.release(UNUSED);
+        if (deployment) others.push(await heeding(deployment.acquire(attempt?.isImpatient ? { ...demand, deadlineMs: 0 } : rest()), signal));
+        others.push(await heeding(limiter.acquire(rest()), signal));
+        if (quota.pausedMs === 0) return { announced: first, others };
       } catch (error) {
-        first.release(UNUSED);
+        giveUp(first, others);
         throw error;
       }
-      first.release(UNUSED);
+      // Meanwhile the provider has refused another.
+      giveUp(first, others);
     }
   }
 
@@ -134,11 +140,17 @@ class LimitedRequest {
 
   #attempt(): Attempt {
     const { noticeOf } = this.#limit.options;
+    const { attempt } = this.#call;
     return {
-      ...this.#call.attempt,
       hasPermit: true,
+      deployment: attempt?.deployment,
+      began: () => attempt?.began?.(),
       sent: () => this.#permits?.announced.sent(),
-      heard: (status, headers) => this.#hear(noticeOf(status, headers)),
+      heard: (status, headers) => {
+        attempt?.heard?.(status, headers);
+        this.#hear(noticeOf(status, headers));
+      },
+      ...(attempt?.failed ? { failed: (error, maxRetries) => attempt.failed?.(error, maxRetries) } : {}),
     };
   }
 
@@ -209,8 +221,13 @@ class LimitedRequest {
     const permits = this.#permits;
     this.#permits = undefined;
     permits?.announced.release(outcome);
-    permits?.own.release(outcome);
+    for (const permit of permits?.others ?? []) permit.release(outcome);
   }
+}
+
+function giveUp(first: AnnouncedPermit, others: readonly Permit[]): void {
+  for (const permit of others) permit.release(UNUSED);
+  first.release(UNUSED);
 }
 
 /** A limiter of the user's own may be deaf to the signal: a permit that comes too late goes back. */

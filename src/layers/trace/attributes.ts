@@ -85,6 +85,11 @@ export function factAttributes(facts: CallFacts): Attributes {
     "perf.cache.item_hits": cache?.items?.hits,
     "perf.coalesced": facts.coalesced,
     "perf.limit.wait_ms": facts.waitMs,
+    "perf.deployment": facts.deployment,
+    "perf.attempt": facts.attempts.length > 0 ? facts.attempts.length : undefined,
+    "perf.hedged": facts.hedged,
+    // The span began with the model that was asked; another one has answered.
+    "gen_ai.response.model": facts.requestedModel === undefined ? undefined : facts.model,
     "perf.batch.size": facts.batchSize,
     "perf.cost_usd": facts.costUsd,
     "perf.saved_usd": facts.savedUsd,

@@ -1,0 +1,201 @@
+import { systemClock } from "./core/clock.ts";
+import { OptionError } from "./core/errors.ts";
+import { isHit, type CallFacts, type Usage } from "./core/facts.ts";
+import { hasQuotas, type DeploymentLimits } from "./deployment-quotas.ts";
+import type { Events } from "./events.ts";
+import { deployable, type DeployableModel } from "./langchain/deployable.ts";
+import { listenToResponses } from "./langchain/response-headers.ts";
+import { hintOf } from "./layers/limit/end.ts";
+import { Route } from "./layers/route/layer.ts";
+import type { CircuitState } from "./layers/route/circuit.ts";
+import type { Deployment as DeploymentState, ResolvedDeployment } from "./layers/route/deployment.ts";
+import { resolveDeployment } from "./layers/route/deployment-options.ts";
+import { resolveRouting, type ResolvedRouting } from "./layers/route/options.ts";
+import { OwnStrategy } from "./layers/route/own-strategy.ts";
+import { Pool, type PoolHost, type PoolRules } from "./layers/route/pool.ts";
+import type { RetryFor } from "./layers/route/retry-options.ts";
+import type { DeploymentOptions, RoutingOptions as RouteOptions, TimeoutOptions } from "./layers/route/routing-options.ts";
+import { statusOf, type DeploymentStatus } from "./layers/route/status.ts";
+import { strategyNamed } from "./layers/route/strategies/all.ts";
+import type { OpenLimits } from "./open-limits.ts";
+import { noticeOf, noticeOfError } from "./limits/notice.ts";
+import { SharedBoards } from "./shared-boards.ts";
+import { RedisConnection, type RedisSource } from "./stores/redis.ts";
+import { costOf, type Price } from "./telemetry/cost.ts";
+
+/** See the fields. */
+export type Deployment = DeploymentOptions<DeployableModel>;
+/** See the fields. */
+export type RoutingOptions = RouteOptions<DeployableModel>;
+
+/** @throws OptionError */
+export function resolvePools(raw: unknown): readonly ResolvedRouting[] {
+  const pools = resolveRouting(raw, deployable);
+  // This opens nothing: what cannot be a Redis must show before anything has changed.
+  for (const { shared } of pools) if (shared !== undefined) void new RedisConnection(shared as RedisSource, "routing.shared");
+  return pools;
+}
+
+/** What routes are made of. */
+export interface RoutingSetup {
+  readonly name: string;
+  readonly routing: readonly ResolvedRouting[];
+  readonly retry: RetryFor;
+  readonly timeouts: Required<TimeoutOptions>;
+  readonly pricing: ReadonlyMap<string, Price>;
+  /** Whether calls that no pool takes are routed, to whom they are made of. */
+  readonly routesAll: boolean;
+}
+
+/** The limits of those deployments that have some. */
+export function deploymentLimits(routing: readonly ResolvedRouting[]): DeploymentLimits[] {
+  return routing.flatMap(({ deployments, shared }) => deployments.map((deployment) => limitsOf(deployment, shared)).filter(hasQuotas));
+}
+
+function limitsOf({ id, limits }: ResolvedDeployment, shared: unknown): DeploymentLimits {
+  return { id, limits, shared: shared as RedisSource | undefined };
+}
+
+/** The routes of a perf. */
+export class OpenRouting {
+  readonly layer: Route;
+  readonly #pools: readonly Pool[];
+  readonly #setup: RoutingSetup;
+  readonly #limits: OpenLimits | undefined;
+  readonly #boards: SharedBoards;
+  /** Where each pool's deployments are known to other processes. */
+  readonly #shared: readonly unknown[];
+
+  /** @param before whose deployments, where they are the same, go on with what is known of them */
+  constructor(setup: RoutingSetup, limits: OpenLimits | undefined, events: Events, before?: OpenRouting) {
+    listenToResponses();
+    this.#setup = setup;
+    this.#limits = limits;
+    this.#boards = new SharedBoards(setup.name);
+    this.#shared = setup.routing.map(({ shared }) => shared);
+    const random = Math.random;
+    const clock = systemClock;
+    const price = (deployment: ResolvedDeployment, usage: Usage): number | undefined => this.#costOf(deployment, usage);
+    this.#pools = setup.routing.map((options, number) => {
+      const board = this.#boards.of(options.shared as RedisSource | undefined);
+      const host: PoolHost = {
+        clock, random,
+        shared: board,
+        costOf: price,
+        quotaUsed: (id) => limits?.deployments.used(id),
+        circuitChanged: (deployment, from, to) => tellCircuit(events, deployment, from, to),
+        disabled: (deployment, kind, error) => tellDisabled(events, deployment, kind, error),
+      };
+      const { strategy, latencyBoundMs, deployments, takes } = options;
+      const tools = { elapsed: () => clock.elapsed(), random };
+      return new Pool({
+        number, takes, deployments,
+        rules: this.#rules(options.rules, deployments.length, true),
+        strategy: typeof strategy === "function" ? new OwnStrategy(strategy, clock) : strategyNamed(strategy, tools, { latencyBoundMs }),
+      }, host, before && before.#pools[number]);
+    });
+    this.#listen();
+    const pools = setup.routesAll ? [...this.#pools, this.#implicitPool({ clock, random, costOf: price })] : this.#pools;
+    this.layer = new Route(pools, {
+      clock, random,
+      isLimited: limits !== undefined,
+      costOf: price,
+      retryAfterMs: (error, status, headers) => retryAfterMs(error, status, headers),
+    });
+  }
+
+  /** How every deployment is. */
+  deployments(): DeploymentStatus[] {
+    const now = systemClock.elapsed();
+    return this.#pools.flatMap((pool) => pool.deployments.map((deployment) => statusOf(deployment, now)));
+  }
+
+  /** What the answer of a call costs by its deployment's own price; a hit's by that of a deployment which has the same model. */
+  priceOf({ deployment: id, model, cache }: CallFacts): Price | undefined {
+    if (id !== undefined) return this.#find(id)?.deployment.options.price;
+    if (!isHit(cache)) return undefined;
+    const alike = this.#pools.flatMap(({ deployments }) => deployments).find(({ options }) => options.model === model && options.price);
+    return alike?.options.price;
+  }
+
+  /** @throws OptionError */
+  add(raw: unknown, number = 0): void {
+    const pool = this.#pools[number];
+    if (!pool) throw new OptionError("pool", `a number below ${this.#pools.length}`, number);
+    const { options, kind } = resolveDeployment("deployment", raw, deployable);
+    if (this.#find(options.id)) throw new OptionError("deployment.id", "an id of its own", options.id);
+    if (kind !== this.#setup.routing[number]?.kind) throw new OptionError("deployment.model", `a model of the pool's kind (${this.#setup.routing[number]?.kind})`, kind);
+    const own = limitsOf(options, this.#shared[number]);
+    if (hasQuotas(own)) {
+      if (!this.#limits) throw new OptionError("deployment", "no quotas, as long as no other deployment has some and there is no `rateLimit`", raw);
+      this.#limits.deployments.add(own);
+    }
+    pool.add(options);
+  }
+
+  /** @throws OptionError */
+  drain(id: string): Promise<void> {
+    const found = this.#find(id);
+    if (!found) throw new OptionError("id", `the id of a deployment (${this.deployments().map((each) => each.id).join(", ")})`, id);
+    return found.pool.drain(found.deployment);
+  }
+
+  #listen(): void {
+    for (const board of this.#boards.all()) {
+      board.hear((news) => this.#find(news.deployment)?.pool.hear(news));
+      board.report(() => Object.fromEntries(this.#pools.flatMap((pool) => pool.deployments.map(({ id, active }) => [id, active]))));
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const pool of this.#pools) pool.close();
+    await this.#boards.close();
+  }
+
+  #find(id: string): { pool: Pool; deployment: DeploymentState } | undefined {
+    for (const pool of this.#pools) {
+      const deployment = pool.find(id);
+      if (deployment) return { pool, deployment };
+    }
+    return undefined;
+  }
+
+  #rules(rules: Omit<PoolRules, "retry" | "patience" | "totalMs">, deployments: number, isNamed: boolean): PoolRules {
+    const { retry, timeouts: { totalMs, ...patience } } = this.#setup;
+    return { ...rules, retry: retry({ deployments, isNamed }), patience, totalMs };
+  }
+
+  /** Of all that no pool takes: whatever is asked answers. */
+  #implicitPool(host: Pick<PoolHost, "clock" | "random" | "costOf">): Pool {
+    const limits = { requestsPerMinute: undefined, tokensPerMinute: undefined, maxConcurrent: undefined };
+    const whoeverIsAsked: ResolvedDeployment = {
+      id: "itself", target: {}, model: undefined, weight: 1, priority: 0, contextWindow: undefined, price: undefined, metricsUrl: undefined, tags: [], limits,
+    };
+    const rules = this.#rules({ circuit: undefined, hedge: undefined, cascade: undefined, onInterrupt: "error", contextWindow: undefined, contentFilter: [] }, 1, false);
+    const strategy = { name: "itself", pick: <C>([only]: readonly C[]): C => only as C };
+    const quiet = { shared: undefined, quotaUsed: () => undefined, circuitChanged: () => {}, disabled: () => {} };
+    return new Pool({ number: undefined, takes: () => true, deployments: [whoeverIsAsked], rules, strategy }, { ...host, ...quiet });
+  }
+
+  #costOf({ price, model }: ResolvedDeployment, usage: Usage): number | undefined {
+    const found = price ?? (model === undefined ? undefined : this.#setup.pricing.get(model));
+    return found && costOf(usage, found);
+  }
+}
+
+/** When whoever refused wants to be asked again: by its word, or when the quota that is used up is there again. */
+function retryAfterMs(error: unknown, status: number | undefined, headers: ReadonlyMap<string, string> | undefined): number | undefined {
+  const now = systemClock.now();
+  const notice = (status !== undefined && headers ? noticeOf(status, headers, now) : undefined) ?? noticeOfError(error, now);
+  const resets = [notice?.requests, notice?.tokens].flatMap((level) => (level?.remaining === 0 && level.resetMs !== undefined ? [level.resetMs] : []));
+  return notice?.retryAfterMs ?? hintOf(error) ?? (resets.length > 0 ? Math.max(...resets) : undefined);
+}
+
+function tellCircuit(events: Events, { id, errorRate }: DeploymentState, from: CircuitState, to: CircuitState): void {
+  events.tell("circuit", { deployment: id, from, to, failureRate: errorRate, at: systemClock.now() });
+}
+
+function tellDisabled(events: Events, { id }: DeploymentState, kind: string, error: unknown): void {
+  const message = `The deployment "${id}" is asked after all others for five minutes: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}`;
+  events.tell("alert", { rule: "deployment-disabled", severity: "critical", deployment: id, reason: kind, message, at: systemClock.now() });
+}
