@@ -92,8 +92,6 @@ class LangChainPerf implements Perf, WrappingPerf {
   #given: PerfOptions;
   #now: Assembly;
   #handler: PerfCallbackHandler;
-  /** Ends of what was taken out of use. */
-  readonly #retiring = new Set<Promise<void>>();
   readonly #forget = (keys: readonly string[]): void => this.#now.cache?.forget(keys);
   closed = false;
 
@@ -232,8 +230,7 @@ class LangChainPerf implements Perf, WrappingPerf {
     this.#now = new Assembly(resolveOptions(given), this.#host, before, new Set(Object.keys(changes) as (keyof PerfOptions)[]));
     this.#given = given;
     if (this.gate !== this.#handler.gate) this.#handler = new PerfCallbackHandler(this as RunSink);
-    const retired: Promise<void> = before.retire(this.#now).finally(() => this.#retiring.delete(retired));
-    this.#retiring.add(retired);
+    void before.retire(this.#now);
   }
 
   async flush(): Promise<void> {

@@ -160,6 +160,14 @@ export interface Routing<In = unknown, Part = unknown, Packed = unknown> {
   isCut(answer: Answer<Part | Packed>, input: In): boolean;
   /** Whether asking twice may do something twice. */
   hasSideEffects(input: In): boolean;
+  /** Writes into a part, the first of a stream or one of events, who gave the answer. Absent = there is no place for that. */
+  sign?(part: Part, by: Answerer): void;
+}
+
+/** Who gave an answer. */
+export interface Answerer {
+  readonly deployment: string;
+  readonly model: string | undefined;
 }
 
 /** Everything that layers know of chat, llm, embeddings, retriever and tool calls. */

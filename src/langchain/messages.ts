@@ -143,11 +143,21 @@ export function reissueMessage<M extends MessageLike>(message: M, id: string | u
   setField(copy, "id", id);
   copy.response_metadata = withoutSpentUsage(copy.response_metadata);
   if (copy.usage_metadata) {
-    copy.response_metadata.perf = { cached: true, usage: copy.usage_metadata };
+    copy.response_metadata.perf = { ...(copy.response_metadata.perf as object | undefined), cached: true, usage: copy.usage_metadata };
     setField(copy, "usage_metadata", zeroed(copy.usage_metadata));
   }
   setField(copy, "response_metadata", copy.response_metadata);
   return copy;
+}
+
+/** Writes who gave the answer under `perf` of its metadata. */
+export function signMessage(message: MessageLike, by: object): void {
+  setField(message, "response_metadata", signed(message.response_metadata, by));
+}
+
+/** Metadata with a signature. */
+export function signed(metadata: Record<string, unknown> | undefined, by: object): Record<string, unknown> {
+  return { ...metadata, perf: { ...(metadata?.perf as object | undefined), ...by } };
 }
 
 function setField<K extends keyof MessageLike>(message: MessageLike, key: K, value: MessageLike[K]): void {

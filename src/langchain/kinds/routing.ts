@@ -1,4 +1,5 @@
 import { Unfit, type Routing } from "../../core/layer.ts";
+import { signed, signMessage, type MessageLike } from "../messages.ts";
 import { dependsOnProvider, isOutspoken, modelName, type ModelLike, type ModelOptions } from "../models.ts";
 import { ownerOf } from "../prototypes.ts";
 import { messagesFor } from "../rebinding/messages.ts";
@@ -24,6 +25,12 @@ export const chatRouting: Routing<ChatInput, ChatPart, PackedPart> = {
   hasParts: ({ model, options }) => streams(model, options),
   isCut: (answer, { model }) => isCut(chatReasons(answer), model),
   hasSideEffects: ({ model, options }) => dependsOnProvider({ ...options, ...model.invocationParams?.(options) }),
+  sign(part, { deployment, model }) {
+    const by = { deployment, ...(model === undefined ? {} : { model }) };
+    if ("generations" in part) for (const { message } of part.generations) signMessage(message as unknown as MessageLike, by);
+    else if ("message" in part) signMessage(part.message as unknown as MessageLike, by);
+    else if (part.event === "message-finish") Object.assign(part, { responseMetadata: signed(part.responseMetadata, by) });
+  },
 };
 
 /** How a call of a completion model is asked of another one. */

@@ -42,9 +42,11 @@ export class RoutedRequest {
 
   /** The whole answer. */
   async answer(): Promise<unknown> {
-    const { trial: { answer } } = await this.#win();
-    if (answer.mode === "invoke") return answer.parts[0];
-    return (this.#call.kind.convert(answer, "invoke") as readonly unknown[])[0];
+    const asked = await this.#win();
+    const { answer } = asked.trial;
+    const [whole] = (answer.mode === "invoke" ? answer.parts : this.#call.kind.convert(answer, "invoke")) as readonly unknown[];
+    this.#sign(whole, asked);
+    return whole;
   }
 
   /** The next part. */
@@ -57,9 +59,22 @@ export class RoutedRequest {
     } catch (error) {
       throw this.#broken(this.#winner, error);
     }
-    if (!result.done) this.#delivered += 1;
-    else this.#endStream(this.#winner);
+    if (result.done) this.#endStream(this.#winner);
+    else {
+      // Of a stream the first part is enough, since parts add up; each event stands for itself.
+      if (this.#delivered === 0 || this.#call.mode === "events") this.#sign(result.value, this.#winner);
+      this.#delivered += 1;
+    }
     return result;
+  }
+
+  #sign(part: unknown, { deployment: { id, options: { model } } }: Asked): void {
+    if (!this.#pool.isNamed) return;
+    try {
+      this.#call.kind.routing?.sign?.(part, { deployment: id, model });
+    } catch {
+      // What cannot be written on is as good an answer.
+    }
   }
 
   leave(): PromiseLike<unknown> | undefined {
