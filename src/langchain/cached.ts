@@ -3,7 +3,7 @@ import { OptionError } from "../core/errors.ts";
 import { resolveWith } from "../core/options.ts";
 import { install } from "./install.ts";
 import { functionKind } from "./kinds/plain.ts";
-import { heldIn, inLeaf } from "./leaves.ts";
+import { heldIn, inLeaf } from "./leaf-work.ts";
 import { currentScope, outerControl, rootScope, type PerfRuntime } from "./scope.ts";
 
 /** The same type, in a place that says nothing of what it is: the function alone does, and these may take fewer arguments. */

@@ -1,16 +1,17 @@
 import type { Engine } from "../core/engine.ts";
-import type { Backend, Call, Mode } from "../core/layer.ts";
+import type { Backend, Mode } from "../core/layer.ts";
 import type { KindName } from "../core/facts.ts";
 import { itemsBackend } from "../core/items.ts";
-import type { Provenance } from "../core/provenance.ts";
 import type { Request } from "../core/request.ts";
-import { chatKind, type ChatInput, type ChatPart } from "./kinds/chat.ts";
-import { llmKind, type LLMInput, type LLMPart } from "./kinds/llm.ts";
+import { chatKind, type ChatInput } from "./kinds/chat.ts";
+import { llmKind, type LLMInput } from "./kinds/llm.ts";
 import type { EmbeddingsInput } from "./kinds/embeddings-joining.ts";
 import { embeddingsKind, retrieverKind, toolKind } from "./kinds/plain.ts";
 import { surroundingRunId } from "./config.ts";
+import { heldIn, inLeaf } from "./leaf-work.ts";
+import { isOneOfSeveral, ModelBackend, type ModelInput, type ModelPart, type ModelQuestion } from "./model-backend.ts";
 import { modelName, type LLMRunManager, type ModelLike, type ModelOptions } from "./models.ts";
-import { currentScope, inScope, leafScope, type LeafWork, type Scope } from "./scope.ts";
+import { currentScope, type Scope } from "./scope.ts";
 
 /** Kinds of calls that LangChain's own classes make. */
 export type LeafKind = Exclude<KindName, "chain" | "function">;
@@ -46,59 +47,41 @@ export function interceptLeaf(kind: LeafKind, method: string, original: Method):
   };
 }
 
-/** By which method a model is asked for an answer in this mode. */
-const METHODS: Readonly<Record<Mode, string>> = { invoke: "_generate", stream: "_streamResponseChunks", events: "_streamChatModelEvents" };
-
-interface ModelInput {
-  readonly model: object & ModelLike;
-  readonly options: ModelOptions;
-  readonly runManager: LLMRunManager | undefined;
-}
-
-/** What an adapter makes of a leaf's arguments. */
-interface ModelQuestion<In> {
-  readonly kind: Request<In, ModelPart>["kind"];
-  readonly input: In;
-  /** The first argument of the method for this mode. */
-  asked(input: In, mode: Mode): unknown;
-}
-
-type ModelPart = ChatPart | LLMPart;
 type ModelRequest = Request<ModelInput, ModelPart>;
 type Arguments<Question> = [question: Question, options: ModelOptions | undefined, runManager: LLMRunManager | undefined];
 
-function ask(questionOf: (self: object, args: unknown[]) => ModelQuestion<ModelInput>, mode: Mode): Answer {
+function ask(questionOf: (self: object, args: unknown[]) => ModelQuestion, mode: Mode): Answer {
   return (self, original, args, scope) => modelCall(modelRequest(questionOf(self, args), mode, original, scope), mode, scope);
 }
 
-function chatRequest(self: object, args: unknown[]): ModelQuestion<ModelInput> {
+function chatRequest(self: object, args: unknown[]): ModelQuestion {
   const [messages, options = {}, runManager] = args as Arguments<ChatInput["messages"]>;
   const input: ChatInput = { model: self as ChatInput["model"], messages, options, runManager };
-  return { kind: chatKind, input, asked: ({ messages: asked }: ChatInput) => asked } as unknown as ModelQuestion<ModelInput>;
+  return { kind: chatKind, input, asked: askedMessages } as unknown as ModelQuestion;
 }
 
-function llmRequest(self: object, args: unknown[]): ModelQuestion<ModelInput> {
+function askedMessages({ messages }: ChatInput): unknown {
+  return messages;
+}
+
+function llmRequest(self: object, args: unknown[]): ModelQuestion {
   const [prompts, options = {}, runManager] = args as Arguments<string | string[]>;
   const input: LLMInput = { model: self as LLMInput["model"], prompts: typeof prompts === "string" ? [prompts] : prompts, options, runManager };
-  // A stream has one prompt, `_generate` a list of them.
-  return { kind: llmKind, input, asked: ({ prompts: asked }: LLMInput, mode: Mode) => (mode === "invoke" ? asked : asked[0]) } as unknown as ModelQuestion<ModelInput>;
+  return { kind: llmKind, input, asked: askedPrompts } as unknown as ModelQuestion;
 }
 
-function modelRequest({ kind, input, asked }: ModelQuestion<ModelInput>, mode: Mode, original: Method, scope: Scope): ModelRequest {
+/** A stream has one prompt, `_generate` a list of them. */
+function askedPrompts({ prompts }: LLMInput, mode: Mode): unknown {
+  return mode === "invoke" ? prompts : prompts[0];
+}
+
+function modelRequest(question: ModelQuestion, mode: Mode, original: Method, scope: Scope): ModelRequest {
+  const { kind, input } = question;
   const { model, options, runManager } = input;
-  const leafOf = (call: Call<ModelInput, ModelPart>): Method =>
-    call.input.model === model && call.mode === mode ? original : ((call.input.model as unknown as Record<string, Method>)[METHODS[call.mode]] as Method);
-  // Another model than the one whose run it is may be asked, and a whole answer in parts: what counts is the call at that time.
-  const answer = (call: Call<ModelInput, ModelPart>, manager: LLMRunManager | undefined): unknown =>
-    leafOf(call).call(call.input.model, asked(call.input, call.mode), withSignal(call.input.options, call.signal), manager);
-  const backendFor = (manager: LLMRunManager | undefined): Backend<ModelInput, ModelPart> => ({
-    // Where another deployment may have to answer instead, what one says is told when it is whole.
-    invoke: (call) => inLeaf(scope, call, () => answer(call, isOneOfSeveral(call) ? manager && withoutTokens(manager) : manager)) as Promise<ModelPart>,
-    stream: (call) => leafIterator(scope, call, () => answer(call, manager && withoutTokens(manager)) as AsyncIterator<ModelPart>),
-  });
+  const leaf = { question, mode, original, scope };
   // A run that is over hears of no more tokens.
-  const laterBackend = (): Backend<ModelInput, ModelPart> => backendFor(undefined);
-  return requestOf(kind, input, backendFor(runManager), scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal, laterBackend });
+  const laterBackend = (): ModelBackend => new ModelBackend(leaf, undefined);
+  return requestOf(kind, input, new ModelBackend(leaf, runManager), scope, { origin: model, run: runManager, model: modelName(model), signal: options.signal, laterBackend });
 }
 
 /**
@@ -115,17 +98,13 @@ function modelCall(request: ModelRequest, mode: Mode, scope: Scope): unknown {
   return invokeAloud(request, runManager, scope);
 }
 
-function isOneOfSeveral({ attempt }: Pick<Call, "attempt">): boolean {
-  return attempt?.deployment !== undefined;
-}
-
 /** An `invoke` whose tokens somebody hears: as they come where the model itself tells them, else when they are whole. */
 async function invokeAloud(request: ModelRequest, runManager: LLMRunManager, { perf: { engine } }: Scope): Promise<ModelPart> {
   let isTold = false;
   const { backend } = request;
   const whole = await engine.invoke({
     ...request,
-    backend: { ...backend, invoke: (call) => ((isTold = !isOneOfSeveral(call)), backend.invoke(call)) },
+    backend: { stream: (call) => backend.stream(call), invoke: (call) => ((isTold = !isOneOfSeveral(call)), backend.invoke(call)) },
   });
   if (!isTold) await tellWhole(runManager, whole);
   return whole;
@@ -139,16 +118,6 @@ function tellToken(runManager: LLMRunManager, part: ModelPart): Promise<void> {
 async function tellWhole(runManager: LLMRunManager, part: ModelPart): Promise<void> {
   const [first] = ((part as { generations: unknown[] }).generations ?? []).flat() as { text: string }[];
   if (first) await runManager.handleLLMNewToken(first.text);
-}
-
-const silence = async (): Promise<void> => {};
-
-function withoutTokens(runManager: LLMRunManager): LLMRunManager {
-  return Object.create(runManager, { handleLLMNewToken: { value: silence } }) as LLMRunManager;
-}
-
-function withSignal(options: ModelOptions, signal: AbortSignal | undefined): ModelOptions {
-  return signal === undefined || options.signal === signal ? options : { ...options, signal };
 }
 
 function embed(method: EmbeddingsInput["method"]): Answer {
@@ -226,50 +195,3 @@ function requestOf<In, Part>(
 }
 
 type Vectors = number[] | number[][];
-
-const NONE: readonly string[] = [];
-
-type LeafCall = Pick<Call, "facts" | "key" | "signal"> & Partial<Pick<Call, "attempt">> & { readonly kind: { readonly name: KindName } };
-
-/** A call that nobody may join needs no key: it is not even asked for. */
-function sharedBy(call: LeafCall): { key: string; signal: AbortSignal | undefined } | undefined {
-  return call.facts.coalesced && call.key !== undefined ? { key: call.key, signal: call.signal } : undefined;
-}
-
-function leafWork(call: LeafCall, within?: Provenance): LeafWork {
-  return { kind: call.kind.name, shared: sharedBy(call), within, attempt: call.attempt };
-}
-
-/** Keys of the calls that wait for what runs in this scope. */
-export function heldIn(scope: Scope): readonly string[] {
-  return scope.leaf?.held ?? NONE;
-}
-
-/** Runs real work marked as a leaf, below the run's span. */
-export function inLeaf<T>(scope: Scope, call: LeafCall, work: () => T, within?: Provenance): T {
-  return inScope(leafScope(scope, leafWork(call, within)), belowRun(scope, call.facts.runId, work));
-}
-
-/** An async generator runs its body in the context of whoever asks for the next part: here always in the leaf's. */
-function leafIterator<Part>(scope: Scope, call: LeafCall, open: () => AsyncIterator<Part>): AsyncIterator<Part> {
-  const inside = leafScope(scope, leafWork(call));
-  const { runId } = call.facts;
-  const parts = iteratorOf(inScope(inside, belowRun(scope, runId, open)));
-  const next = belowRun(scope, runId, () => parts.next());
-  return {
-    next: () => inScope(inside, next),
-    return: (value) => (parts.return ? inScope(inside, belowRun(scope, runId, () => (parts.return as NonNullable<typeof parts.return>)(value))) : Promise.resolve({ done: true, value })),
-  };
-}
-
-/** LangChain reads a leaf's stream by `for await`: whatever that takes, a model may give. */
-function iteratorOf<Part>(parts: AsyncIterator<Part> | AsyncIterable<Part> | Iterable<Part>): AsyncIterator<Part> {
-  if (Symbol.asyncIterator in parts) return parts[Symbol.asyncIterator]();
-  if (!(Symbol.iterator in parts)) return parts;
-  const each = parts[Symbol.iterator]();
-  return { next: async () => each.next() };
-}
-
-function belowRun<T>(scope: Scope, runId: string | undefined, work: () => T): () => T {
-  return runId === undefined ? work : () => scope.perf.within(runId, work);
-}
