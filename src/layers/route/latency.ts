@@ -30,6 +30,9 @@ const TOKENS_READ = 10_000;
 /** Where answers came in one piece only: the first content is taken to need the time of so many more tokens. */
 const FIRST_AS_TOKENS = 20;
 
+/** Shorter times are none that a clock can tell, and ratios of them are nonsense. */
+const LEAST_MS = 0.001;
+
 /** A mean of late, and beside it one that jumps up to every peak and comes down with time (peak EWMA, as in Twitter's Finagle). */
 class Level {
   mean = 0;
@@ -86,7 +89,9 @@ export class PeakLatency implements LatencyEstimate {
   }
 
   add(question: RouteQuestion, outcome: RouteOutcome): void {
-    const { end, firstMs, totalMs, inParts } = outcome;
+    const { end, inParts } = outcome;
+    const firstMs = outcome.firstMs === undefined ? undefined : Math.max(LEAST_MS, outcome.firstMs);
+    const totalMs = Math.max(LEAST_MS, outcome.totalMs);
     const now = this.#clock.elapsed();
     if (end !== "ok") return this.#addAtLeast(question, totalMs, now);
     const tokens = answerTokensOf(outcome) ?? this.#answerTokens.mean;
