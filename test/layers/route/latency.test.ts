@@ -103,7 +103,7 @@ describe("the latency of a deployment", () => {
         latency.add(question, outcomeOf({ totalMs, end }));
         const after = [latency.expectedMs(question), latency.cautiousMs(question), latency.totalMs ?? 0] as const;
         for (const [at, value] of before.entries()) expect(after[at]).toBeGreaterThanOrEqual(value * (1 - 1e-9) - 1e-9);
-      }), { numRuns: 2_000 },
+      }), { seed: 20_261_129, numRuns: 2_000 },
     );
   });
 });

@@ -62,7 +62,7 @@ describe("the metrics of a server", () => {
       const startedAt = performance.now();
       requestsIn(text);
       expect(performance.now() - startedAt).toBeLessThan(500);
-    }), { numRuns: 50 });
+    }), { seed: 20_261_129, numRuns: 50 });
   });
 });
 

@@ -66,7 +66,7 @@ it("keeps retries of any run to the share of its calls and the floor of each ten
       const windows = Math.floor((clock.elapsed() - startMs) / 10_000) + 2;
       expect(given).toBeLessThanOrEqual(share * called + FLOOR * windows);
     }
-  }));
+  }), { seed: 20_261_129 });
 });
 
 it("multiplies the load of a total outage by little more than its share", () => {

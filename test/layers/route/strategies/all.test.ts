@@ -43,6 +43,7 @@ describe.each(STRATEGY_NAMES)("the strategy %s", (name) => {
           if (!isKnown) expect(latency).toBe(0);
         }
       }),
+      { seed: 20_261_129 },
     );
   });
 
