@@ -1,10 +1,10 @@
-import { ignore } from "./core/abort.ts";
 import type { Alarm } from "./core/clock.ts";
 import { Engine } from "./core/engine.ts";
 import type { CallFacts } from "./core/facts.ts";
 import type { Layer } from "./core/layer.ts";
 import type { RunTracer } from "./core/runs.ts";
 import type { Events } from "./events.ts";
+import type { DeploymentLimits } from "./deployment-quotas.ts";
 import { Batch } from "./layers/batch/layer.ts";
 import { Split } from "./layers/batch/split.ts";
 import { PerfCache } from "./layers/cache/admin.ts";
@@ -17,16 +17,19 @@ import { deploymentLimits, OpenRouting } from "./open-routing.ts";
 import type { PerfOptions, ResolvedOptions } from "./options.ts";
 
 /** What an assembly needs of its perf. */
-export interface AssemblyHost extends Omit<OpenCacheHost, "waitUntil"> {
+export interface AssemblyHost extends OpenCacheHost {
   readonly clock: Alarm;
   readonly events: Events;
+  /** Prices as they are now. */
+  pricing(): ResolvedOptions["pricing"];
   finished(facts: CallFacts, elapsed: number): void;
 }
 
 /** Those options of a perf on which a part of it depends. */
-const CACHE = ["cache", "coalesce", "waitUntil", "name"] as const;
-const LIMITS = ["rateLimit", "pricing", "timeouts", "name"] as const;
-const ROUTING = ["routing", "retry", ...LIMITS] as const;
+const CACHE = ["cache"] as const;
+const COALESCE = ["cache", "coalesce"] as const;
+const LIMITS = ["rateLimit", "name"] as const;
+const ROUTES = ["routing", "name"] as const;
 
 /** A perf's options as they are now, opened: the layers and the engine that runs calls through them. */
 export class Assembly {
@@ -47,11 +50,14 @@ export class Assembly {
     this.tenantOf = tenantBy(options.cache);
     this.tracer = goesOn(["trace"])?.tracer ?? runTracer(options.trace);
     const cached = goesOn(CACHE);
-    this.cache = cached ? cached.cache : options.cache && new OpenCache(options.cache, options.coalesce?.scope === "cluster", { ...host, waitUntil: options.waitUntil });
+    this.cache = cached ? cached.cache : options.cache && new OpenCache(options.cache, host);
     this.admin = this.cache?.layers.admin ?? cached?.admin ?? new PerfCache();
-    this.#coalesce = cached ? cached.#coalesce : options.coalesce && coalesceLayer(this.cache);
-    this.limits = this.#openLimits(goesOn(LIMITS));
-    this.routing = this.#openRouting(host.events, before, goesOn(ROUTING));
+    const coalesced = goesOn(COALESCE);
+    this.#coalesce = coalesced ? coalesced.#coalesce : options.coalesce && coalesceLayer(this.cache);
+    const routed = goesOn(ROUTES);
+    const quotas = routed?.routing?.limits() ?? deploymentLimits(options.routing);
+    this.limits = this.#openLimits(quotas, host, goesOn(LIMITS));
+    this.routing = this.#openRouting(host.events, before, routed !== undefined);
     this.engine = new Engine({
       layers: this.#layers(),
       upstream: this.#upstreamLayers(host.clock),
@@ -61,43 +67,33 @@ export class Assembly {
       finished: (facts, elapsed) => host.finished(facts, elapsed),
       itemFinished: (facts) => this.cache?.layers.heard(facts),
     });
+    // Last, when nothing can be wrong any more: what was taken of quotas that stay stays taken.
+    if (this.limits && this.limits === before?.limits && !routed) this.limits.deployments.goOnWith(quotas);
   }
 
-  async close(): Promise<void> {
-    await this.#closeBut(undefined);
-  }
-
-  /** Lets go of what its successor does not go on with, as soon as the calls that run have ended. */
-  async retire(successor: Assembly): Promise<void> {
-    await this.engine.idle();
-    await this.#closeBut(successor).catch(ignore);
-  }
-
-  async #closeBut(successor: Assembly | undefined): Promise<void> {
+  /** Lets go of what it has opened. @param successor goes on with some of it, which stays open */
+  async close(successor?: Assembly): Promise<void> {
     if (this.cache !== successor?.cache) await this.cache?.close();
-    if (this.routing !== successor?.routing) await this.routing?.close();
+    await this.routing?.close(successor?.routing);
     if (this.limits !== successor?.limits) await this.limits?.close();
   }
 
-  #openLimits(before: Assembly | undefined): OpenLimits | undefined {
-    const { rateLimit, routing, timeouts: { idleConsumerMs }, name, pricing } = this.options;
-    const deployments = deploymentLimits(routing);
+  #openLimits(deployments: readonly DeploymentLimits[], { pricing }: AssemblyHost, before: Assembly | undefined): OpenLimits | undefined {
+    const { rateLimit, timeouts: { idleConsumerMs }, name } = this.options;
     if (!rateLimit && deployments.length === 0) return undefined;
-    // What was taken of quotas stays taken.
-    before?.limits?.deployments.goOnWith(deployments);
     return before?.limits ?? openLimits(rateLimit, { name, pricing, idleConsumerMs, deployments });
   }
 
-  #openRouting(events: Events, before: Assembly | undefined, same: Assembly | undefined): OpenRouting | undefined {
+  #openRouting(events: Events, before: Assembly | undefined, isSame: boolean): OpenRouting | undefined {
     const { name, routing, retry, timeouts, pricing, routesAll } = this.options;
     if (routing.length === 0 && !routesAll) return undefined;
-    return same?.routing ?? new OpenRouting({ name, routing, retry, timeouts, pricing, routesAll }, this.limits, events, before?.routing);
+    return new OpenRouting({ name, routing, retry, timeouts, pricing, routesAll }, this.limits, events, before?.routing, isSame);
   }
 
   /** What happens to every call, outermost first: this array is the order. */
   #layers(): Layer[] {
-    const { cache, tracer } = this;
-    return [tracer instanceof SpanTracer && new TraceLayer(tracer), cache?.layers.near, this.#coalesce, cache?.layers.behind, cache?.cluster].filter(
+    const { cache, tracer, options } = this;
+    return [tracer instanceof SpanTracer && new TraceLayer(tracer), cache?.layers.near, this.#coalesce, cache?.layers.behind, options.coalesce?.scope === "cluster" && cache?.cluster()].filter(
       (layer) => layer !== undefined && layer !== false,
     );
   }

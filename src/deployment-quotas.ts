@@ -38,10 +38,17 @@ export class DeploymentQuotas {
 
   add(options: DeploymentLimits): void {
     const { id, limits, shared } = options;
+    this.remove(id);
     if (!hasQuotas(options)) return;
     this.countTokens ||= limits.tokensPerMinute !== undefined;
     const limiter = openLimiter(resolveWith(`deployment ${id}`, limits, readLimits), `${this.#name}:${id}`, shared, "routing.shared");
     this.#limiters.set(id, { limiter, options });
+  }
+
+  /** Permits that are held stay valid. */
+  remove(id: string): void {
+    void this.#limiters.get(id)?.limiter.close?.();
+    this.#limiters.delete(id);
   }
 
   /** From now on these are the deployments; those that stay go on with what was taken. */

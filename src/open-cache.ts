@@ -29,14 +29,19 @@ export interface OpenCacheHost {
 /** The cache of a perf, and the way to the calls of other processes. */
 export class OpenCache {
   readonly layers: Cache;
-  readonly cluster: ClusterCoalesce | undefined;
   readonly concern: CallConcern;
+  readonly #options: ResolvedCache;
+  readonly #host: OpenCacheHost;
+  readonly #sealer: Sealer;
   readonly #open: ReturnType<typeof openTiers>;
+  #cluster: ClusterCoalesce | undefined;
 
-  constructor(options: ResolvedCache, isClusterWide: boolean, host: OpenCacheHost) {
+  constructor(options: ResolvedCache, host: OpenCacheHost) {
+    this.#options = options;
+    this.#host = host;
     const { clock, waitUntil } = host;
     const { encryptionKey, compressAboveBytes } = options;
-    const sealer = createSealer({ encryptionKey, compressAboveBytes });
+    const sealer = (this.#sealer = createSealer({ encryptionKey, compressAboveBytes }));
     this.#open = openTiers(options, { clock, waitUntil, failed: (tier, error) => host.failed(tier, error) });
     this.layers = new Cache(options, this.#open, {
       clock,
@@ -46,29 +51,40 @@ export class OpenCache {
       waitUntil,
       run: (work) => host.run(work),
     });
-    this.cluster = isClusterWide ? this.#clusterLayer(options, sealer, host) : undefined;
     this.concern = callConcern(options, sealer);
   }
 
+  /** The way to the calls of other processes, opened when first asked for. */
+  cluster(): ClusterCoalesce | undefined {
+    return (this.#cluster ??= this.#openCluster());
+  }
+
+  /** Lets nobody join, there or here, the calls that are concerned. */
+  retire(isConcerned: Parameters<ClusterCoalesce["retire"]>[0]): void {
+    this.#cluster?.retire(isConcerned);
+  }
+
   forget(keys: readonly string[]): void {
-    this.cluster?.retire(({ key }) => key !== undefined && keys.includes(key));
+    this.#cluster?.retire(({ key }) => key !== undefined && keys.includes(key));
     this.layers.tiers.forget(keys);
   }
 
   async close(): Promise<void> {
-    await this.cluster?.close();
+    await this.#cluster?.close();
     await this.layers.close();
     this.#open.redis?.close();
   }
 
-  #clusterLayer(options: ResolvedCache, sealer: Sealer, { clock, waitUntil, failed }: OpenCacheHost): ClusterCoalesce | undefined {
+  #openCluster(): ClusterCoalesce | undefined {
     const { redis, bus } = this.#open;
+    const options = this.#options;
+    const { clock, waitUntil, failed } = this.#host;
     if (!options.redis || !redis || !bus) return undefined;
     // The worst luck and no demand: no entry's time is shorter.
     const least = new Lifetimes(options, { hits: () => 0, hitRate: () => 0 }, () => 1);
     return new ClusterCoalesce({
       leases: redisLeases(redis, bus),
-      sealer: frameSealer(sealer, options.namespace),
+      sealer: frameSealer(this.#sealer, options.namespace),
       clock,
       timeoutMs: options.redis.timeoutMs,
       // A whole answer is resumed where the cache could have given it, and no longer than that.
@@ -87,7 +103,7 @@ export function coalesceLayer(cache: OpenCache | undefined): Layer {
     cache.layers.tiers.invalidations.onAdd = (invalidation = { all: true }) => {
       const isConcerned = cache.concern(invalidation);
       coalesce.retire(isConcerned);
-      cache.cluster?.retire(isConcerned);
+      cache.retire(isConcerned);
     };
   }
   return coalesce;

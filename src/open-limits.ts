@@ -14,7 +14,7 @@ import { noticeOf, noticeOfError } from "./limits/notice.ts";
 import { readLimits, type LimiterOptions, type ResolvedLimits } from "./limits/options.ts";
 import { estimateTokens } from "./limits/tokens/estimate.ts";
 import { tokenCounter } from "./limits/tokens/counter.ts";
-import type { RedisLike, RedisSource } from "./stores/redis.ts";
+import { RedisConnection, type RedisLike, type RedisSource } from "./stores/redis.ts";
 import { DeploymentQuotas, openLimiter, type DeploymentLimits } from "./deployment-quotas.ts";
 import { costOf, type Price } from "./telemetry/cost.ts";
 
@@ -42,7 +42,10 @@ export function resolveRateLimit(raw: unknown): ResolvedRateLimit | undefined {
   return resolveWith("rateLimit", raw, (read) => {
     const limits = readLimits(read);
     const per = read.function<NonNullable<RateLimitOptions["per"]>>("per") ?? tenantOf;
-    return { limits, per, shared: read.raw("shared") as RedisSource | undefined };
+    const shared = read.raw("shared") as RedisSource | undefined;
+    // This opens nothing: what cannot be a Redis must show before anything is opened.
+    if (shared !== undefined) void new RedisConnection(shared, "rateLimit.shared");
+    return { limits, per, shared };
   });
 }
 
@@ -54,11 +57,18 @@ function isLimiter(value: unknown): value is Limiter {
   return hasMethods(value, ["acquire", "status"]);
 }
 
+/** @throws OptionError where there is a budget and nothing has a price */
+export function checkBudget(rateLimit: ResolvedRateLimit | undefined, pricing: ReadonlyMap<string, Price>): void {
+  if (rateLimit === undefined || isLimiter(rateLimit.limits) || rateLimit.limits.budgetUsdPerHour === undefined || pricing.size > 0) return;
+  throw new OptionError("pricing", "the prices of the models, because `rateLimit.budgetUsdPerHour` is set", undefined);
+}
+
 /** What the limits need of their perf. */
 export interface LimitsHost {
   /** Under which processes share. */
   readonly name: string;
-  readonly pricing: ReadonlyMap<string, Price>;
+  /** As it is now. */
+  pricing(): ReadonlyMap<string, Price>;
   readonly idleConsumerMs: number;
   /** Those that have quotas. */
   readonly deployments: readonly DeploymentLimits[];
@@ -87,7 +97,6 @@ export function openLimits(options: ResolvedRateLimit = UNLIMITED, { name, prici
   const clock = systemClock;
   const given = isLimiter(limits) ? guarded(limits) : undefined;
   const own = isLimiter(limits) ? undefined : limits;
-  if (own?.budgetUsdPerHour !== undefined && pricing.size === 0) throw new OptionError("pricing", "the prices of the models, because `rateLimit.budgetUsdPerHour` is set", undefined);
   const limiter = given ?? openLimiter(own as ResolvedLimits, name, shared, "rateLimit.shared");
   const deploymentQuotas = new DeploymentQuotas(name, deployments);
   // Only who counts against a number needs to count well.
@@ -126,7 +135,7 @@ export function openLimits(options: ResolvedRateLimit = UNLIMITED, { name, prici
 
 function costBy(pricing: LimitsHost["pricing"]): DemandOptions["costOf"] {
   return (model, usage) => {
-    const price = model === undefined ? undefined : pricing.get(model);
+    const price = model === undefined ? undefined : pricing().get(model);
     return price && costOf(usage, price);
   };
 }

@@ -20,13 +20,16 @@ import { strategyNamed } from "./layers/route/strategies/all.ts";
 import type { OpenLimits } from "./open-limits.ts";
 import { noticeOf, noticeOfError } from "./limits/notice.ts";
 import { SharedBoards } from "./shared-boards.ts";
-import { RedisConnection, type RedisSource } from "./stores/redis.ts";
+import { RedisConnection, type RedisLike, type RedisSource } from "./stores/redis.ts";
 import { costOf, type Price } from "./telemetry/cost.ts";
 
 /** See the fields. */
 export type Deployment = DeploymentOptions<DeployableModel>;
 /** See the fields. */
-export type RoutingOptions = RouteOptions<DeployableModel>;
+export interface RoutingOptions extends RouteOptions<DeployableModel> {
+  /** A Redis in which all processes with the same `name` tell each other of open circuits, of refusals and of their load: a URL or a client of ioredis. Quotas of deployments are shared by it, too. @default this process alone */
+  shared?: string | RedisLike;
+}
 
 /** @throws OptionError */
 export function resolvePools(raw: unknown): readonly ResolvedRouting[] {
@@ -56,52 +59,60 @@ function limitsOf({ id, limits }: ResolvedDeployment, shared: unknown): Deployme
   return { id, limits, shared: shared as RedisSource | undefined };
 }
 
+/** What routes look things up in; it changes with the options, and calls that run see it so. */
+interface World {
+  limits: OpenLimits | undefined;
+  pricing: ReadonlyMap<string, Price>;
+  /** Of every deployment that ever had one of its own: what ends later has its price, too. */
+  readonly prices: Map<string, Price>;
+}
+
 /** The routes of a perf. */
 export class OpenRouting {
   readonly layer: Route;
   readonly #pools: readonly Pool[];
   readonly #setup: RoutingSetup;
-  readonly #limits: OpenLimits | undefined;
+  readonly #world: World;
   readonly #boards: SharedBoards;
-  /** Where each pool's deployments are known to other processes. */
-  readonly #shared: readonly unknown[];
 
-  /** @param before whose deployments, where they are the same, go on with what is known of them */
-  constructor(setup: RoutingSetup, limits: OpenLimits | undefined, events: Events, before?: OpenRouting) {
+  /**
+   * @param before whose deployments, where they are the same, go on with what is known of them
+   * @param isSame whether `routing` is as it was: then its pools go on as they are, with what was added and drained
+   */
+  constructor(setup: RoutingSetup, limits: OpenLimits | undefined, events: Events, before?: OpenRouting, isSame = false) {
     listenToResponses();
     this.#setup = setup;
-    this.#limits = limits;
-    this.#boards = new SharedBoards(setup.name);
-    this.#shared = setup.routing.map(({ shared }) => shared);
-    const random = Math.random;
-    const clock = systemClock;
-    const price = (deployment: ResolvedDeployment, usage: Usage): number | undefined => this.#costOf(deployment, usage);
-    this.#pools = setup.routing.map((options, number) => {
-      const board = this.#boards.of(options.shared as RedisSource | undefined);
-      const host: PoolHost = {
-        clock, random,
-        shared: board,
-        costOf: price,
-        quotaUsed: (id) => limits?.deployments.used(id),
-        circuitChanged: (deployment, from, to) => tellCircuit(events, deployment, from, to),
-        disabled: (deployment, kind, error) => tellDisabled(events, deployment, kind, error),
-      };
-      const { strategy, latencyBoundMs, deployments, takes } = options;
-      const tools = { elapsed: () => clock.elapsed(), random };
-      return new Pool({
-        number, takes, deployments,
-        rules: this.#rules(options.rules, deployments.length, true),
-        strategy: typeof strategy === "function" ? new OwnStrategy(strategy, clock) : strategyNamed(strategy, tools, { latencyBoundMs }),
-      }, host, before && before.#pools[number]);
-    });
+    this.#world = Object.assign(before ? before.#world : { prices: new Map<string, Price>() }, { limits, pricing: setup.pricing });
+    this.#boards = isSame && before ? before.#boards : new SharedBoards(setup.name);
+    this.#pools = isSame && before ? before.#pools.map((pool) => pool.goOn(this.#callRules(true))) : this.#openPools(events, before);
     this.#listen();
-    const pools = setup.routesAll ? [...this.#pools, this.#implicitPool({ clock, random, costOf: price })] : this.#pools;
-    this.layer = new Route(pools, {
-      clock, random,
-      isLimited: limits !== undefined,
-      costOf: price,
-      retryAfterMs: (error, status, headers) => retryAfterMs(error, status, headers),
+    const costOf = (deployment: ResolvedDeployment, usage: Usage): number | undefined => this.#costOf(deployment, usage);
+    const tools = { clock: systemClock, random: Math.random, costOf };
+    const pools = setup.routesAll ? [...this.#pools, this.#implicitPool(tools)] : this.#pools;
+    this.layer = new Route(pools, { ...tools, isLimited: limits !== undefined, retryAfterMs });
+  }
+
+  #openPools(events: Events, before: OpenRouting | undefined): Pool[] {
+    const host: Omit<PoolHost, "shared"> = {
+      clock: systemClock,
+      random: Math.random,
+      costOf: (deployment, usage) => this.#costOf(deployment, usage),
+      quotaUsed: (id) => this.#world.limits?.deployments.used(id),
+      circuitChanged: (deployment, from, to) => tellCircuit(events, deployment, from, to),
+      disabled: (deployment, kind, error) => tellDisabled(events, deployment, kind, error),
+    };
+    return this.#setup.routing.map(({ strategy, latencyBoundMs, deployments, takes, rules, shared }, number) => {
+      const tools = { elapsed: () => systemClock.elapsed(), random: Math.random };
+      const chosen = typeof strategy === "function" ? new OwnStrategy(strategy, systemClock) : strategyNamed(strategy, tools, { latencyBoundMs });
+      for (const deployment of deployments) this.#remember(deployment);
+      const options = { number, takes, deployments, rules: { ...rules, ...this.#callRules(true) }, strategy: chosen };
+      return new Pool(options, { ...host, shared: this.#boards.of(shared as RedisSource | undefined) }, before && before.#pools[number]);
     });
+  }
+
+  #remember({ id, price }: ResolvedDeployment): void {
+    if (price) this.#world.prices.set(id, price);
+    else this.#world.prices.delete(id);
   }
 
   /** How every deployment is. */
@@ -110,9 +121,14 @@ export class OpenRouting {
     return this.#pools.flatMap((pool) => pool.deployments.map((deployment) => statusOf(deployment, now)));
   }
 
+  /** The quotas of those deployments that have some, now. */
+  limits(): DeploymentLimits[] {
+    return this.#pools.flatMap((pool, number) => pool.deployments.filter(({ isDraining }) => !isDraining).map(({ options }) => this.#limitsOf(options, number))).filter(hasQuotas);
+  }
+
   /** What the answer of a call costs by its deployment's own price; a hit's by that of a deployment which has the same model. */
   priceOf({ deployment: id, model, cache }: CallFacts): Price | undefined {
-    if (id !== undefined) return this.#find(id)?.deployment.options.price;
+    if (id !== undefined) return this.#world.prices.get(id);
     if (!isHit(cache)) return undefined;
     const alike = this.#pools.flatMap(({ deployments }) => deployments).find(({ options }) => options.model === model && options.price);
     return alike?.options.price;
@@ -121,23 +137,25 @@ export class OpenRouting {
   /** @throws OptionError */
   add(raw: unknown, number = 0): void {
     const pool = this.#pools[number];
-    if (!pool) throw new OptionError("pool", `a number below ${this.#pools.length}`, number);
+    const wanted = this.#setup.routing[number]?.kind;
+    if (!pool) throw new OptionError("addDeployment.pool", `a number below ${this.#pools.length}`, number);
     const { options, kind } = resolveDeployment("deployment", raw, deployable);
     if (this.#find(options.id)) throw new OptionError("deployment.id", "an id of its own", options.id);
-    if (kind !== this.#setup.routing[number]?.kind) throw new OptionError("deployment.model", `a model of the pool's kind (${this.#setup.routing[number]?.kind})`, kind);
-    const own = limitsOf(options, this.#shared[number]);
-    if (hasQuotas(own)) {
-      if (!this.#limits) throw new OptionError("deployment", "no quotas, as long as no other deployment has some and there is no `rateLimit`", raw);
-      this.#limits.deployments.add(own);
-    }
+    if (kind !== wanted) throw new OptionError("deployment.model", `a model of the pool's kind (${wanted})`, kind);
+    const own = this.#limitsOf(options, number);
+    const { limits } = this.#world;
+    if (hasQuotas(own) && !limits) throw new OptionError("deployment", "no quotas, as long as no other deployment has some and there is no `rateLimit`", raw);
+    limits?.deployments.add(own);
+    this.#remember(options);
     pool.add(options);
   }
 
   /** @throws OptionError */
-  drain(id: string): Promise<void> {
+  async drain(id: string): Promise<void> {
     const found = this.#find(id);
     if (!found) throw new OptionError("id", `the id of a deployment (${this.deployments().map((each) => each.id).join(", ")})`, id);
-    return found.pool.drain(found.deployment);
+    await found.pool.drain(found.deployment);
+    if (!this.#find(id)) this.#world.limits?.deployments.remove(id);
   }
 
   #listen(): void {
@@ -147,9 +165,15 @@ export class OpenRouting {
     }
   }
 
-  async close(): Promise<void> {
+  /** @param successor what goes on with its pools stays open for it */
+  async close(successor?: OpenRouting): Promise<void> {
+    if (successor && successor.#boards === this.#boards) return;
     for (const pool of this.#pools) pool.close();
     await this.#boards.close();
+  }
+
+  #limitsOf(deployment: ResolvedDeployment, number: number): DeploymentLimits {
+    return limitsOf(deployment, this.#setup.routing[number]?.shared);
   }
 
   #find(id: string): { pool: Pool; deployment: DeploymentState } | undefined {
@@ -160,9 +184,9 @@ export class OpenRouting {
     return undefined;
   }
 
-  #rules(rules: Omit<PoolRules, "retry" | "patience" | "totalMs">, deployments: number, isNamed: boolean): PoolRules {
+  #callRules(isNamed: boolean): Pick<PoolRules, "retry" | "patience" | "totalMs"> {
     const { retry, timeouts: { totalMs, ...patience } } = this.#setup;
-    return { ...rules, retry: retry({ deployments, isNamed }), patience, totalMs };
+    return { retry: retry(isNamed), patience, totalMs };
   }
 
   /** Of all that no pool takes: whatever is asked answers. */
@@ -171,14 +195,14 @@ export class OpenRouting {
     const whoeverIsAsked: ResolvedDeployment = {
       id: "itself", target: {}, model: undefined, weight: 1, priority: 0, contextWindow: undefined, price: undefined, metricsUrl: undefined, tags: [], limits,
     };
-    const rules = this.#rules({ circuit: undefined, hedge: undefined, cascade: undefined, onInterrupt: "error", contextWindow: undefined, contentFilter: [] }, 1, false);
+    const rules: PoolRules = { circuit: undefined, hedge: undefined, cascade: undefined, onInterrupt: "error", contextWindow: undefined, contentFilter: [], ...this.#callRules(false) };
     const strategy = { name: "itself", pick: <C>([only]: readonly C[]): C => only as C };
     const quiet = { shared: undefined, quotaUsed: () => undefined, circuitChanged: () => {}, disabled: () => {} };
     return new Pool({ number: undefined, takes: () => true, deployments: [whoeverIsAsked], rules, strategy }, { ...host, ...quiet });
   }
 
   #costOf({ price, model }: ResolvedDeployment, usage: Usage): number | undefined {
-    const found = price ?? (model === undefined ? undefined : this.#setup.pricing.get(model));
+    const found = price ?? (model === undefined ? undefined : this.#world.pricing.get(model));
     return found && costOf(usage, found);
   }
 }

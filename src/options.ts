@@ -5,7 +5,7 @@ import { resolveWith } from "./core/options.ts";
 import { resolveBatch, type BatchOptions, type ResolvedBatch } from "./layers/batch/options.ts";
 import { resolveCache, type CacheOptions, type ResolvedCache } from "./layers/cache/options.ts";
 import type { Limiter } from "./limits/limiter.ts";
-import { resolveRateLimit, type RateLimitOptions, type ResolvedRateLimit } from "./open-limits.ts";
+import { checkBudget, resolveRateLimit, type RateLimitOptions, type ResolvedRateLimit } from "./open-limits.ts";
 import { resolveRetry, resolveTimeouts, type RetryFor } from "./layers/route/retry-options.ts";
 import type { ResolvedRouting } from "./layers/route/options.ts";
 import type { RetryOptions, TimeoutOptions } from "./layers/route/routing-options.ts";
@@ -36,7 +36,7 @@ export interface PerfOptions {
   trace?: boolean | TraceOptions;
   /** Several backends for the same calls: who is asked, and who instead when that one fails, is slow or silent. Several pools may be given; the first that takes a model has its calls. Absent = off. */
   routing?: false | RoutingOptions | RoutingOptions[];
-  /** When failed requests are made again. With any of `routing`, `retry`, `timeouts` and `rateLimit` it is this library that does so, and not LangChain or a provider's SDK inside it. @default with `routing` see its fields; else as each model says; `false` = never */
+  /** When failed requests are made again. With any of `routing`, `retry`, `timeouts` and `rateLimit` it is this library that does so, and not LangChain or a provider's SDK inside it. @default with `routing` see its fields; else as each model says; `false` = never, though `fallback`, `cascade` and `hedge` may still ask others */
   retry?: false | RetryOptions;
   /** How long anything may take. */
   timeouts?: TimeoutOptions;
@@ -81,6 +81,7 @@ export function resolveOptions(options: PerfOptions): ResolvedOptions {
   if (resolved.coalesce?.scope === "cluster" && !resolved.cache?.redis) {
     throw new OptionError("coalesce.scope", '"process", as long as no `cache.redis` is there for the processes to meet in', "cluster");
   }
+  checkBudget(resolved.rateLimit, resolved.pricing);
   const { attemptMs, firstTokenMs, stallMs, totalMs } = resolved.timeouts;
   const isTimed = Math.min(attemptMs, firstTokenMs, stallMs, totalMs) < Infinity;
   return { ...resolved, routesAll: isTimed || options.retry !== undefined || resolved.rateLimit !== undefined };

@@ -1,11 +1,13 @@
 import { Assembly, type AssemblyHost } from "./assembly.ts";
 import { systemClock, type Alarm } from "./core/clock.ts";
 import { resolveControl, type CallControl, type CallWishes } from "./core/control.ts";
+import { ignore } from "./core/abort.ts";
+import { withDeadline } from "./core/deadline.ts";
 import type { Engine } from "./core/engine.ts";
 import { OptionError, type StoreError } from "./core/errors.ts";
 import { Events, type PerfEvents } from "./events.ts";
 import type { CallFacts, TierName } from "./core/facts.ts";
-import { isRecord } from "./core/options.ts";
+import { isRecord, resolveWith } from "./core/options.ts";
 import type { RunTracer } from "./core/runs.ts";
 import { warn } from "./core/warn.ts";
 import { cachedFunction, type CachedOptions } from "./langchain/cached.ts";
@@ -79,6 +81,8 @@ export interface MapTarget<I, O> {
   invoke(input: I, config?: object): Promise<O>;
 }
 
+/** What was exchanged, and has calls that run, holds up the end for so long. */
+const RETIRED_TIMEOUT_MS = 1_000;
 const MARK = Symbol.for("langchain-perf/perf@1");
 
 class LangChainPerf implements Perf, WrappingPerf {
@@ -93,6 +97,8 @@ class LangChainPerf implements Perf, WrappingPerf {
   #now: Assembly;
   #handler: PerfCallbackHandler;
   readonly #forget = (keys: readonly string[]): void => this.#now.cache?.forget(keys);
+  /** Settles when all that was exchanged has ended its calls. */
+  #retired: Promise<unknown> = Promise.resolve();
   closed = false;
 
   constructor(given: PerfOptions, clock: Alarm) {
@@ -105,6 +111,8 @@ class LangChainPerf implements Perf, WrappingPerf {
       clock,
       events: this.#events,
       engine: () => this.#now.engine,
+      pricing: () => this.#now.options.pricing,
+      waitUntil: (work) => (this.#now ?? { options }).options.waitUntil(work),
       run: (work) => this.run(work),
       failed: (tier, error) => this.#storeFailed(tier, error),
       finished: (facts, elapsed) => this.finished(facts, elapsed),
@@ -199,12 +207,12 @@ class LangChainPerf implements Perf, WrappingPerf {
     return this.#now.routing?.deployments() ?? [];
   }
 
-  addDeployment(deployment: Deployment, { pool = 0 }: { pool?: number } = {}): void {
-    this.#routing.add(deployment, pool);
+  addDeployment(deployment: Deployment, options: { pool?: number } = {}): void {
+    this.#routing.add(deployment, resolveWith("addDeployment", options, (read) => read.number("pool", { default: 0, min: 0, integer: true })));
   }
 
-  drainDeployment(id: string): Promise<void> {
-    return this.#routing.drain(id);
+  async drainDeployment(id: string): Promise<void> {
+    await this.#routing.drain(id);
   }
 
   get #routing(): OpenRouting {
@@ -230,7 +238,9 @@ class LangChainPerf implements Perf, WrappingPerf {
     this.#now = new Assembly(resolveOptions(given), this.#host, before, new Set(Object.keys(changes) as (keyof PerfOptions)[]));
     this.#given = given;
     if (this.gate !== this.#handler.gate) this.#handler = new PerfCallbackHandler(this as RunSink);
-    void before.retire(this.#now);
+    const successor = this.#now;
+    // In order: what one goes on with it may share with those before it.
+    this.#retired = Promise.all([this.#retired, before.engine.idle()]).then(() => before.close(successor)).catch((error: unknown) => warn("what was exchanged was not closed", error));
   }
 
   async flush(): Promise<void> {
@@ -240,6 +250,7 @@ class LangChainPerf implements Perf, WrappingPerf {
   async close(): Promise<void> {
     this.closed = true;
     await this.#now.close();
+    await withDeadline(this.#retired, RETIRED_TIMEOUT_MS, "it goes on by itself", false).catch(ignore);
     this.#events.clear();
   }
 

@@ -20,7 +20,7 @@ interface TimedPart {
 const timed = {
   name: "chat",
   estimate: () => ({ texts: [], extraTokens: 0, maxOutputTokens: undefined, model: undefined }),
-  routing: { rebind: (input) => input, hasParts: () => true, isCut: () => false, hasSideEffects: () => false },
+  routing: { rebind: (input) => input, hasParts: () => true, streams: () => true, isEmpty: () => false, isCut: () => false, hasSideEffects: () => false },
   packer: () => (part) => part,
   hasContent: () => true,
   usage: (_mode, parts) => ({ inputTokens: 0, outputTokens: parts.reduce((sum, { tokens }) => sum + tokens, 0) }),

@@ -156,6 +156,10 @@ export interface Routing<In = unknown, Part = unknown, Packed = unknown> {
   rebind(input: In, target: object): In | Unfit;
   /** Whether the answer may be read in parts even though it is wanted whole. */
   hasParts(input: In): boolean;
+  /** Whether whoever is asked can give its answer in parts at all. */
+  streams(input: In): boolean;
+  /** Whether there is nothing in an answer: some classes give such in place of a failure. */
+  isEmpty(answer: Answer<Part | Packed>): boolean;
   /** Whether an answer that did not fail broke off all the same: those who say how their answers end have not said so. */
   isCut(answer: Answer<Part | Packed>, input: In): boolean;
   /** Whether asking twice may do something twice. */

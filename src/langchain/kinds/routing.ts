@@ -1,3 +1,4 @@
+import type { ChatResult, LLMResult } from "@langchain/core/outputs";
 import { Unfit, type Routing } from "../../core/layer.ts";
 import { signed, signMessage, type MessageLike } from "../messages.ts";
 import { dependsOnProvider, isOutspoken, modelName, type ModelLike, type ModelOptions } from "../models.ts";
@@ -22,7 +23,9 @@ export const chatRouting: Routing<ChatInput, ChatPart, PackedPart> = {
     const options = optionsFor(input.options, input.model, target);
     return options instanceof Unfit ? options : { model: target as ChatInput["model"], messages, options, runManager: input.runManager };
   },
-  hasParts: ({ model, options }) => streams(model, options),
+  hasParts: ({ model, options }) => isStreamed(model, options),
+  streams: ({ model }) => streams(model),
+  isEmpty: ({ mode, parts }) => mode === "invoke" && (parts[0] as ChatResult).generations.length === 0,
   isCut: (answer, { model }) => isCut(chatReasons(answer), model),
   hasSideEffects: ({ model, options }) => dependsOnProvider({ ...options, ...model.invocationParams?.(options) }),
   sign(part, { deployment, model }) {
@@ -43,7 +46,9 @@ export const llmRouting: Routing<LLMInput, LLMPart, LLMPart> = {
     return { model: target as unknown as LLMInput["model"], prompts: input.prompts, options, runManager: input.runManager };
   },
   // A stream answers one prompt.
-  hasParts: ({ model, prompts, options }) => prompts.length === 1 && streams(model, options),
+  hasParts: ({ model, prompts, options }) => prompts.length === 1 && isStreamed(model, options),
+  streams: ({ model }) => streams(model),
+  isEmpty: ({ mode, parts }) => mode === "invoke" && (parts[0] as LLMResult).generations.flat().length === 0,
   isCut: (answer, { model }) => isCut(llmReasons(answer), model),
   hasSideEffects: () => false,
 };
@@ -59,6 +64,8 @@ export const embeddingsRouting: Routing<EmbeddingsInput, Vectors, Vectors> = {
     return own === other ? { ...input, embeddings: target } : new Unfit(`embeds into another space than ${own}: ${other}`);
   },
   hasParts: () => false,
+  streams: () => false,
+  isEmpty: ({ parts: [vectors] }) => !Array.isArray(vectors) || vectors.length === 0 || (Array.isArray(vectors[0]) && (vectors as number[][]).some((vector) => vector.length === 0)),
   isCut: () => false,
   hasSideEffects: () => false,
 };
@@ -73,12 +80,17 @@ function isOfType(target: object, type: string): target is Rebindable {
   return (target as { _modelType?(): string })._modelType?.() === type;
 }
 
-/** Whether a model streams this call: LangChain's base classes have the method, too, and throw in it. */
-function streams(model: ModelLike, options: ModelOptions): boolean {
+/** Whether a model's class streams: LangChain's base classes have the method, too, and throw in it. */
+function streams(model: ModelLike): boolean {
   const owner = ownerOf(model, "_streamResponseChunks");
-  if (!owner || Object.hasOwn(owner, "_generateUncached")) return false;
+  return owner !== undefined && !Object.hasOwn(owner, "_generateUncached") && (model as { disableStreaming?: unknown }).disableStreaming !== true;
+}
+
+/** Whether a model streams this call, though its answer is wanted whole. */
+function isStreamed(model: ModelLike, options: ModelOptions): boolean {
+  if (!streams(model)) return false;
   const fields = model as ModelLike & Record<string, unknown>;
-  const isRefused = fields.disableStreaming === true || SEVERAL.some((name) => Number(options[name] ?? fields[name] ?? 1) > 1);
+  const isRefused = SEVERAL.some((name) => Number(options[name] ?? fields[name] ?? 1) > 1);
   return !isRefused && ![options, fields, (fields.modelKwargs ?? {}) as Record<string, unknown>].some(isSpoken);
 }
 

@@ -22,7 +22,12 @@ export class Asked {
     this.#strategy = strategy;
     this.#tools = tools;
     this.#passage = deployment.begin();
-    strategy.sent?.(deployment, question);
+  }
+
+  /** The request has left. */
+  sent(): void {
+    this.deployment.sent(this.trial.facts);
+    this.#strategy.sent?.(this.deployment, this.#question);
   }
 
   /** It has ended. @param kind what it failed of; `abandoned` = nobody waited for its end; `undefined` = it answered */
@@ -31,8 +36,6 @@ export class Asked {
     this.isOpen = false;
     const { trial, deployment } = this;
     trial.close(kind);
-    // What its limits refused was never made.
-    if (!trial.hasBegun) deployment.requests -= 1;
     const outcome = this.#outcome(kind);
     deployment.spoke(trial.facts);
     deployment.ended(this.#passage, this.#question, outcome, this.#isFault(kind));

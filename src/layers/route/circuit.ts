@@ -103,6 +103,16 @@ export class FailureRateCircuit {
     this.#become("open");
   }
 
+  /** Goes on from what another has found out, which nobody has to be told again. */
+  goOnFrom(before: FailureRateCircuit): void {
+    const wasHalfOpen = before.state === "half-open";
+    // Who tried there will not be heard here.
+    this.#state = wasHalfOpen ? "open" : before.#state;
+    this.#openUntil = wasHalfOpen ? this.#clock.elapsed() : before.#openUntil;
+    this.#inARow = before.#inARow;
+    this.#slices = before.#slices.map((slice) => ({ ...slice }));
+  }
+
   close(): void {
     this.#slices = [];
     this.#inARow = 0;

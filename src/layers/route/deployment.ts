@@ -153,7 +153,8 @@ export class Deployment implements Candidate {
     // What was sent before it was set aside, and is refused now, says nothing new.
     if (askedMs === undefined && this.asideMs(now) > 0) return this.asideMs(now);
     const forMs = askedMs ?? Math.min(MAX_ASIDE_MS, FIRST_ASIDE_MS * 2 ** this.#refusals);
-    this.#refusals += 1;
+    // Refusals of what was under way already are one.
+    if (this.asideMs(now) === 0) this.#refusals += 1;
     this.waitUntil(now + forMs, "it has refused calls for their rate");
     return forMs;
   }
@@ -193,14 +194,16 @@ export class Deployment implements Candidate {
   /** A request is made of it. */
   begin(): Passage | undefined {
     this.active += 1;
-    this.requests += 1;
-    this.#ofLate.add(this.#host.clock.elapsed());
     return this.circuit?.enter();
   }
 
   /** The request has left for it. @param request stands for it */
   sent(request: object): void {
-    if (!this.#silent.has(request)) this.#silent.set(request, this.#host.clock.elapsed());
+    if (this.#silent.has(request)) return;
+    const now = this.#host.clock.elapsed();
+    this.#silent.set(request, now);
+    this.#ofLate.add(now);
+    this.requests += 1;
   }
 
   /** There is content, or there will be none. */
@@ -231,7 +234,8 @@ export class Deployment implements Candidate {
     this.#aside = before.#aside;
     this.#disabled = before.#disabled;
     this.#refusals = before.#refusals;
-    if (before.circuit && before.circuit.state !== "closed") this.circuit?.open(before.circuit.waitMs);
+    this.#recoveredAt = before.#recoveredAt;
+    if (before.circuit) this.circuit?.goOnFrom(before.circuit);
   }
 
   /** Settles when nothing is under way there from here. */

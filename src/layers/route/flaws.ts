@@ -20,8 +20,8 @@ export class Flaw {
 /** What is wrong with an answer that came to its end. @param mindsFilter whether a filtered answer is none */
 export function flawOf(trial: Trial, kind: Kind, mindsFilter: boolean): Flaw | undefined {
   const { answer, input, told } = trial;
-  // Some classes swallow their failures, and then give nothing for an answer.
-  if (told && answer.mode === "invoke") return new Flaw(kindOf(trial, told.error), told.error, true);
+  // Some classes swallow their failures, and then give nothing for an answer; others have found another way to one.
+  if (told && (kind.routing?.isEmpty(answer) ?? true)) return new Flaw(kindOf(trial, told.error), told.error, true);
   if (kind.routing?.isCut(answer, input)) return new Flaw("interrupted", new StreamInterruptedError(0, "The answer"), false);
   const isFiltered = mindsFilter && kind.completeness(snapshotsOf(trial, kind), input) === "filtered";
   return isFiltered ? new Flaw("content-filter", new Error("the provider's filter ended the answer"), true) : undefined;

@@ -133,7 +133,8 @@ export class Itinerary {
     // Asking the others is what a cascade is for, and no retry.
     if (failure.kind === "not-accepted") return false;
     // Where nobody said otherwise, the object's own rules hold.
-    const maxRetries = retry.maxRetries ?? failure.told ?? 0;
+    const asked = retry.maxRetries ?? failure.told ?? 0;
+    const maxRetries = retry.isForEach ? Math.max(asked, this.#pool.deployments.length - 1) : asked;
     if (this.#retries >= maxRetries) throw this.#final();
     this.#retries += 1;
     return true;

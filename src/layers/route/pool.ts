@@ -14,6 +14,8 @@ import type { Patience } from "./trial.ts";
 export interface RetryRules {
   /** Attempts after the first; `undefined` = as the object that is asked would have it. */
   readonly maxRetries: number | undefined;
+  /** At least one for each other deployment: each is asked before a call fails. @default false */
+  readonly isForEach?: boolean;
   /** The shortest backoff, milliseconds. */
   readonly baseDelayMs: number;
   /** The longest backoff, and the longest patience that a provider may ask for, milliseconds. */
@@ -64,6 +66,14 @@ export interface PoolHost {
 /** A wrong key, an empty account, a model that is gone: for so long the others are asked first. */
 const DISABLED_MS = 5 * 60_000;
 
+/** What pools share of which one goes on from another. */
+interface Members {
+  deployments: readonly Deployment[];
+  lastIndex: number;
+  /** What is heard from others is not told again. */
+  isHearing: boolean;
+}
+
 /** Deployments that answer the same calls, how, and who of them is asked next. */
 export class Pool {
   readonly options: PoolOptions;
@@ -71,19 +81,25 @@ export class Pool {
   readonly budget: RetryBudget;
   readonly hedging: Hedging | undefined;
   readonly #host: PoolHost;
-  #deployments: readonly Deployment[] = [];
-  #lastIndex = 0;
-  /** What is heard from others is not told again. */
-  #isHearing = false;
+  readonly #members: Members;
 
-  /** @param before a pool whose deployments, where they are the same, go on with what is known of them */
-  constructor(options: PoolOptions, host: PoolHost, before?: Pool) {
+  /**
+   * @param before a pool whose deployments, where they are the same, go on with what is known of them
+   * @param same one that goes on as a whole, by other rules of retries and of time
+   */
+  constructor(options: PoolOptions, host: PoolHost, before?: Pool, same?: Pool) {
     this.options = options;
     this.rules = options.rules;
     this.#host = host;
     this.budget = new RetryBudget(options.rules.retry.budget, host.clock);
-    this.hedging = options.rules.hedge && new Hedging(options.rules.hedge);
-    for (const deployment of options.deployments) this.add(deployment, before?.find(deployment.id));
+    this.hedging = same ? same.hedging : options.rules.hedge && new Hedging(options.rules.hedge);
+    this.#members = same ? same.#members : { deployments: [], lastIndex: 0, isHearing: false };
+    if (!same) for (const deployment of options.deployments) this.add(deployment, before?.find(deployment.id));
+  }
+
+  /** The same deployments, with all that is known of them, by other rules of retries and of time. */
+  goOn(rules: Pick<PoolRules, "retry" | "patience" | "totalMs">): Pool {
+    return new Pool({ ...this.options, rules: { ...this.rules, ...rules } }, this.#host, undefined, this);
   }
 
   get isNamed(): boolean {
@@ -91,31 +107,31 @@ export class Pool {
   }
 
   get deployments(): readonly Deployment[] {
-    return this.#deployments;
+    return this.#members.deployments;
   }
 
   find(id: string): Deployment | undefined {
-    return this.#deployments.find((deployment) => deployment.id === id);
+    return this.deployments.find((deployment) => deployment.id === id);
   }
 
   add(options: ResolvedDeployment, before?: Deployment): void {
     const { circuit } = this.rules;
     const { clock, shared, quotaUsed, costOf } = this.#host;
-    const deployment = new Deployment(options, this.#lastIndex, {
+    const deployment = new Deployment(options, this.#members.lastIndex, {
       clock, circuit, quotaUsed, costOf,
       loadElsewhere: (id) => shared?.load(id) ?? 0,
       circuitChanged: (...change) => this.#circuitChanged(...change),
     });
-    this.#lastIndex += 1;
+    this.#members.lastIndex += 1;
     if (before?.options.target === options.target) deployment.takeOver(before);
     if (options.metricsUrl !== undefined) deployment.reported = new ReportedLoad(options.metricsUrl);
-    this.#deployments = [...this.#deployments, deployment];
+    this.#members.deployments = [...this.deployments, deployment];
   }
 
   /** Nobody asks it any more. @returns when nothing is under way there */
   async drain(deployment: Deployment): Promise<void> {
     await deployment.drained();
-    this.#deployments = this.#deployments.filter((other) => other !== deployment);
+    this.#members.deployments = this.deployments.filter((other) => other !== deployment);
     deployment.reported?.close();
     this.hedging?.forget(deployment.id);
   }
@@ -125,7 +141,7 @@ export class Pool {
     const now = this.#host.clock.elapsed();
     let candidates: Deployment[] = [];
     let tier = Infinity;
-    for (const deployment of this.#deployments) {
+    for (const deployment of this.deployments) {
       const own = deployment.tier(now);
       if (own > tier || !isWanted(deployment) || deployment.waitMs(now) > 0) continue;
       if (own < tier) candidates = [];
@@ -144,7 +160,7 @@ export class Pool {
   soonestMs(isWanted: (deployment: Deployment) => boolean): number {
     const now = this.#host.clock.elapsed();
     let soonest = Infinity;
-    for (const deployment of this.#deployments) {
+    for (const deployment of this.deployments) {
       if (!deployment.isDraining && (deployment.circuit?.waitMs ?? 0) === 0 && isWanted(deployment)) soonest = Math.min(soonest, deployment.asideMs(now));
     }
     return soonest;
@@ -169,24 +185,24 @@ export class Pool {
     const deployment = this.find(id);
     if (!deployment) return;
     const now = this.#host.clock.elapsed();
-    this.#isHearing = true;
+    this.#members.isHearing = true;
     if (kind === "open") deployment.circuit?.open(untilMs);
     else if (kind === "closed") deployment.recovered();
     else if (kind === "aside") deployment.waitUntil(now + (untilMs ?? 0), `${reason}, as another process was told`);
     else deployment.disable(untilMs ?? DISABLED_MS, reason, now);
-    this.#isHearing = false;
+    this.#members.isHearing = false;
   }
 
   #circuitChanged(deployment: Deployment, from: CircuitState, to: CircuitState): void {
     const { shared, circuitChanged } = this.#host;
     circuitChanged(deployment, from, to);
-    if (this.#isHearing || to === "half-open") return;
+    if (this.#members.isHearing || to === "half-open") return;
     const news = { deployment: deployment.id, reason: "its calls fail too often" };
     shared?.tell(to === "open" ? { ...news, kind: "open", untilMs: this.rules.circuit?.openMs ?? 0 } : { ...news, kind: "closed" });
   }
 
   close(): void {
-    for (const { reported } of this.#deployments) reported?.close();
+    for (const { reported } of this.deployments) reported?.close();
   }
 
   /** Slow start: who has just recovered is a candidate as often as its share says. */

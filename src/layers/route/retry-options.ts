@@ -9,8 +9,8 @@ const DEFAULT = { maxRetries: 2, baseDelayMs: 100, maxDelayMs: 30_000, budget: 0
 const LIKE_LANGCHAIN: RetryRules = { maxRetries: undefined, baseDelayMs: 1_000, maxDelayMs: 30_000, budget: Infinity, on: undefined };
 const NONE: RetryRules = { ...LIKE_LANGCHAIN, maxRetries: 0 };
 
-/** What `retry` says for a pool of so many deployments. */
-export type RetryFor = (pool: { readonly deployments: number; readonly isNamed: boolean }) => RetryRules;
+/** What `retry` says for a pool. @param isNamed whether somebody spoke of its deployments */
+export type RetryFor = (isNamed: boolean) => RetryRules;
 
 /** @throws OptionError */
 export function resolveRetry(raw: unknown): RetryFor {
@@ -24,10 +24,9 @@ export function resolveRetry(raw: unknown): RetryFor {
     on: judging(read.function<NonNullable<RetryRules["on"]>>("on")),
   }));
   if (given.baseDelayMs > given.maxDelayMs) throw new OptionError("retry.baseDelayMs", `at most retry.maxDelayMs (${given.maxDelayMs})`, given.baseDelayMs);
-  return ({ deployments, isNamed }) => {
+  return (isNamed) => {
     if (raw === undefined && !isNamed) return LIKE_LANGCHAIN;
-    // Each of them is asked before a call fails.
-    return { ...given, maxRetries: given.maxRetries ?? Math.max(DEFAULT.maxRetries, deployments - 1) };
+    return { ...given, maxRetries: given.maxRetries ?? DEFAULT.maxRetries, isForEach: given.maxRetries === undefined };
   };
 }
 

@@ -12,8 +12,12 @@ import type { Hedging } from "./hedging.ts";
 import { Itinerary } from "./itinerary.ts";
 import type { Pool } from "./pool.ts";
 import { CallQuestion } from "./question.ts";
+import { readyIn, sign } from "./handing-over.ts";
 import type { RouteTools } from "./tools.ts";
 import { Trial } from "./trial.ts";
+
+/** Stands for a model of which no name is known. */
+const UNNAMED = "unnamed";
 
 /** One call that is routed: asked of one deployment after another, until there is an answer that is whole or, where it is read part by part, its first content. */
 export class RoutedRequest {
@@ -51,30 +55,26 @@ export class RoutedRequest {
 
   /** The next part. */
   async next(): Promise<IteratorResult<unknown>> {
-    this.#winner ??= await this.#win();
-    const { trial } = this.#winner;
+    const winner = (this.#winner ??= await this.#win());
+    const { trial } = winner;
+    if (this.#delivered === 0) await readyIn(this.#call.mode, trial, this.#call.kind);
     let result: IteratorResult<unknown>;
     try {
       result = await trial.next();
     } catch (error) {
-      throw this.#broken(this.#winner, error);
+      throw this.#broken(winner, error);
     }
-    if (result.done) this.#endStream(this.#winner);
+    if (result.done) this.#endStream(winner);
     else {
       // Of a stream the first part is enough, since parts add up; each event stands for itself.
-      if (this.#delivered === 0 || this.#call.mode === "events") this.#sign(result.value, this.#winner);
+      if (this.#delivered === 0 || this.#call.mode === "events") this.#sign(result.value, winner);
       this.#delivered += 1;
     }
     return result;
   }
 
-  #sign(part: unknown, { deployment: { id, options: { model } } }: Asked): void {
-    if (!this.#pool.isNamed) return;
-    try {
-      this.#call.kind.routing?.sign?.(part, { deployment: id, model });
-    } catch {
-      // What cannot be written on is as good an answer.
-    }
+  #sign(part: unknown, { deployment }: Asked): void {
+    if (this.#pool.isNamed) sign(part, deployment, this.#call.kind);
   }
 
   leave(): PromiseLike<unknown> | undefined {
@@ -107,7 +107,8 @@ export class RoutedRequest {
   /** The small deployment's answer, if it is good enough. */
   async #cascaded({ first: id, accept }: NonNullable<Pool["rules"]["cascade"]>): Promise<Asked | undefined> {
     const first = this.#itinerary.firstOf(id);
-    const asked = first && (await this.#ask(first, true));
+    // Whose answer it is must be clear: nobody else is asked besides.
+    const asked = first && (await this.#ask(first, true, false));
     if (!asked) return undefined;
     const { kind, input } = this.#call;
     try {
@@ -125,12 +126,12 @@ export class RoutedRequest {
   }
 
   /** Asks one deployment, and with hedging perhaps a second. @returns nothing when that brought no answer */
-  async #ask(deployment: Deployment, mustBeWhole: boolean): Promise<Asked | undefined> {
+  async #ask(deployment: Deployment, mustBeWhole: boolean, mayHedge = this.#mayHedge()): Promise<Asked | undefined> {
     let asked = this.#start(deployment);
     try {
       const { hedging } = this.#pool;
-      if (hedging && this.#mayHedge()) asked = await this.#hedged(asked, hedging);
-      if (!mustBeWhole) return await this.#begun(asked);
+      if (hedging && mayHedge) asked = await this.#hedged(asked, hedging);
+      if (!mustBeWhole && asked.trial.answer.mode !== "invoke") return await this.#begun(asked);
       await asked.trial.finish();
       return this.#sound(asked);
     } catch (error) {
@@ -175,36 +176,37 @@ export class RoutedRequest {
       clock: this.#tools.clock,
       attempt: { deployment: id, isImpatient: this.#tools.isLimited && this.#itinerary.hasOthers(deployment) },
       began: () => {
-        this.#note(facts);
-        deployment.sent(facts);
+        if (this.#note(facts)) asked.sent();
       },
       spoke: () => deployment.spoke(facts),
       isBreakable: mode !== "invoke" || signal !== undefined || hedge !== undefined || Math.min(this.#deadlineAt, patience.attemptMs) < Infinity,
     });
-    const asked = new Asked(trial, deployment, this.#question, this.#pool.options.strategy, this.#tools);
+    const asked: Asked = new Asked(trial, deployment, this.#question, this.#pool.options.strategy, this.#tools);
     this.#asked.add(asked);
     return asked;
   }
 
-  /** A request that is made is an attempt; one that its limits refuse is none. */
-  #note(attempt: AttemptFacts): void {
+  /** A request that is made is an attempt; one that its limits refuse is none. @returns whether it was not noted yet */
+  #note(attempt: AttemptFacts): boolean {
     const { facts } = this.#call;
-    if (attempt.attempt > 0) return;
+    if (attempt.attempt > 0) return false;
     facts.attempts = facts.attempts === NO_ATTEMPTS ? [attempt] : [...facts.attempts, attempt];
     attempt.attempt = facts.attempts.length;
+    return true;
   }
 
-  /** A whole answer is read in parts where it is timed by them. */
+  /** A whole answer is read in parts where it is timed by them, and one in parts is had whole from those who have no other. */
   #modeFor(input: unknown): Mode {
     const { mode, kind } = this.#call;
     const { patience, hedge } = this.#pool.rules;
+    if (mode !== "invoke" && this.#pool.isNamed && kind.routing?.streams(input) === false) return "invoke";
     const isTimed = hedge !== undefined || Math.min(patience.firstTokenMs, patience.stallMs) < Infinity;
     return mode === "invoke" && isTimed && kind.routing?.hasParts(input) ? "stream" : mode;
   }
 
   #mayHedge(): boolean {
     const { kind: { routing }, input } = this.#call;
-    return routing !== undefined && !routing.hasSideEffects(input);
+    return this.#pool.hedging !== undefined && routing !== undefined && !routing.hasSideEffects(input);
   }
 
   #second({ deployment }: Asked): Asked | undefined {
@@ -251,9 +253,11 @@ export class RoutedRequest {
   #won(asked: Asked): Asked {
     const { facts } = this.#call;
     if (this.#pool.isNamed) {
-      const { id, options: { model } } = asked.deployment;
+      const { id, options: { model, target } } = asked.deployment;
       facts.deployment = id;
-      if (model !== facts.model) Object.assign(facts, { requestedModel: facts.model, model });
+      // Two of which nobody knows the models are not taken for one.
+      const isAnother = model !== facts.model || (model === undefined && target !== this.#call.origin);
+      if (isAnother) Object.assign(facts, { requestedModel: facts.model ?? UNNAMED, model });
     }
     if (asked.trial.hasEnded) asked.end(undefined);
     return asked;

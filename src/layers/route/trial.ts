@@ -265,7 +265,8 @@ export class Trial {
     earlier(Math.max(since, this.beganAt) + attemptMs - this.#waitedMs, `No whole answer came within ${attemptMs} ms (timeouts.attemptMs).`);
     // When the first content of an answer in one piece came, nobody can see.
     if (mode === "invoke") return due;
-    if (!this.hasContent) earlier(this.beganAt + firstTokenMs, `No content came within ${firstTokenMs} ms (timeouts.firstTokenMs).`);
+    // A first part may be empty: then it is the next one that must not keep waiting, unless the first content has a limit of its own.
+    if (!this.hasContent && (firstTokenMs < Infinity || this.packed.length === 0)) earlier(this.beganAt + firstTokenMs, `No content came within ${firstTokenMs} ms (timeouts.firstTokenMs).`);
     else earlier(since + stallMs, `The answer stood still for ${stallMs} ms (timeouts.stallMs).`);
     return due;
   }

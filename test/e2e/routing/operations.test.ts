@@ -132,7 +132,8 @@ describe("a deployment that is added", () => {
     expect(optionOf(() => perf.addDeployment({ id: "x", model: {} as never }))).toBe("deployment.model");
     expect(optionOf(() => perf.addDeployment({ id: "x", model, weight: 0 }))).toBe("deployment.weight");
     expect(optionOf(() => perf.addDeployment({ id: "x", model, colour: "red" } as never))).toBe("deployment.colour");
-    expect(optionOf(() => perf.addDeployment({ id: "x", model }, { pool: 1 }))).toBe("pool");
+    expect(optionOf(() => perf.addDeployment({ id: "x", model }, { pool: 1 }))).toBe("addDeployment.pool");
+    expect(optionOf(() => perf.addDeployment({ id: "x", model }, { pol: 1 } as never))).toBe("addDeployment.pol");
     expect(optionOf(() => perf.addDeployment({ id: "x", model, maxConcurrent: 1 }))).toBe("deployment");
     expect(ids(perf)).toEqual(["first"]);
   });

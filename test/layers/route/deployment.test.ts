@@ -30,7 +30,11 @@ class Lab {
   }
 
   request(end: "ok" | "failed" | "left", isFault: boolean | undefined = end === "failed"): void {
-    this.deployment.ended(this.deployment.begin(), questionOf({}), outcomeOf({ totalMs: 100, end }), isFault);
+    const request = {};
+    const passage = this.deployment.begin();
+    this.deployment.sent(request);
+    this.deployment.spoke(request);
+    this.deployment.ended(passage, questionOf({}), outcomeOf({ totalMs: 100, end }), isFault);
   }
 }
 
@@ -60,6 +64,38 @@ describe("a deployment", () => {
     expect(times).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
     lab.request("ok");
     expect(lab.deployment.setAside(undefined, now)).toBe(1_000);
+  });
+
+  it("has been silent for as long as the oldest of those that wait for content", () => {
+    const lab = new Lab();
+    const [first, second] = [{}, {}];
+    expect(lab.deployment.silentMs).toBe(0);
+    lab.deployment.sent(first);
+    lab.time.jump(30);
+    lab.deployment.sent(second);
+    lab.deployment.sent(first);
+    expect(lab.deployment.silentMs).toBe(30);
+    lab.deployment.spoke(first);
+    lab.time.jump(5);
+    expect(lab.deployment.silentMs).toBe(5);
+  });
+
+  it("goes on with an open circuit for the rest of its time, and tells nobody again", () => {
+    const lab = new Lab();
+    for (const _ of Array.from({ length: 20 })) lab.request("failed");
+    expect(lab.deployment.circuit?.state).toBe("open");
+    const rest = lab.deployment.waitMs(lab.now);
+    lab.time.jump(rest - 10);
+    const told = lab.changes.length;
+    const next = lab.make();
+    next.takeOver(lab.deployment);
+    expect([next.circuit?.state, next.waitMs(lab.now), lab.changes.length]).toEqual(["open", 10, told]);
+  });
+
+  it("counts a burst of refusals that all say when to come back as one", () => {
+    const { deployment, now } = new Lab();
+    for (const _ of Array.from({ length: 10 })) deployment.setAside(1_000, now);
+    expect(deployment.setAside(undefined, now + 1_000)).toBe(2_000);
   });
 
   it("is not set aside for longer because many requests were under way when it refused the first", () => {

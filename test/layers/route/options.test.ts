@@ -154,24 +154,22 @@ describe("the options of routes", () => {
 });
 
 describe("the options of retries", () => {
-  const named = { deployments: 2, isNamed: true };
-
   it("are LangChain's own where nobody spoke of retries nor of deployments", () => {
-    expect(resolveRetry(undefined)({ deployments: 1, isNamed: false })).toMatchObject({ maxRetries: undefined, budget: Infinity });
-    expect(resolveRetry(false)({ deployments: 1, isNamed: false })).toMatchObject({ maxRetries: 0 });
+    expect(resolveRetry(undefined)(false)).toMatchObject({ maxRetries: undefined, budget: Infinity });
+    expect(resolveRetry(false)(false)).toMatchObject({ maxRetries: 0 });
   });
 
   it("have defaults, by which each deployment is asked", () => {
-    const defaults = { maxRetries: 2, baseDelayMs: 100, maxDelayMs: 30_000, budget: 0.2, on: undefined };
-    expect(resolveRetry(undefined)(named)).toEqual(defaults);
-    expect(resolveRetry({})({ deployments: 1, isNamed: false })).toEqual(defaults);
-    expect(resolveRetry({ maxRetries: undefined })({ deployments: 8, isNamed: true })).toEqual({ ...defaults, maxRetries: 7 });
-    expect(resolveRetry({ maxRetries: 0, budget: 0 })(named)).toMatchObject({ maxRetries: 0, budget: 0 });
+    const defaults = { maxRetries: 2, isForEach: true, baseDelayMs: 100, maxDelayMs: 30_000, budget: 0.2, on: undefined };
+    expect(resolveRetry(undefined)(true)).toEqual(defaults);
+    expect(resolveRetry({})(false)).toEqual(defaults);
+    expect(resolveRetry({ maxRetries: undefined })(true)).toEqual(defaults);
+    expect(resolveRetry({ maxRetries: 0, budget: 0 })(true)).toMatchObject({ maxRetries: 0, isForEach: false, budget: 0 });
   });
 
   it("judge errors as the user says, and by their kind where that fails", () => {
     vi.spyOn(process, "emitWarning").mockReturnValue();
-    const judge = (on: unknown): boolean | undefined => resolveRetry({ on })(named).on!(new Error("oops"));
+    const judge = (on: unknown): boolean | undefined => resolveRetry({ on })(true).on!(new Error("oops"));
     expect([judge(() => true), judge(() => "yes"), judge(() => { throw new Error("oops"); })]).toEqual([true, false, undefined]);
   });
 

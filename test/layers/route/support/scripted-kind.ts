@@ -80,6 +80,8 @@ export const scriptedKind = {
   routing: {
     rebind: (input, target) => ((target as Target).unfit === undefined ? { ...input, target: target as Target } : new Unfit((target as Target).unfit as string)),
     hasParts: ({ isWhole = false }) => !isWhole,
+    streams: () => true,
+    isEmpty: ({ mode }) => mode === "invoke",
     isCut: (answer) => reasonOf(answer) === undefined,
     hasSideEffects: ({ hasSideEffects = false }) => hasSideEffects,
   },
