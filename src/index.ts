@@ -31,5 +31,5 @@ export type { RetryOptions, RoutingCircuitOptions, TimeoutOptions } from "./laye
 export type { DeploymentStatus } from "./layers/route/status.ts";
 export type { TraceOptions } from "./layers/trace/options.ts";
 export type { MemoryStoreOptions } from "./stores/memory.ts";
-export type { Price } from "./telemetry/cost.ts";
+export type { Price } from "./core/price.ts";
 export type { KindSnapshot, PerfSnapshot } from "./telemetry/window.ts";

@@ -16,7 +16,7 @@ import { estimateTokens } from "./limits/tokens/estimate.ts";
 import { tokenCounter } from "./limits/tokens/counter.ts";
 import { RedisConnection, type RedisLike, type RedisSource } from "./stores/redis.ts";
 import { DeploymentQuotas, openLimiter, type DeploymentLimits } from "./deployment-quotas.ts";
-import { costOf, type Price } from "./telemetry/cost.ts";
+import { costOf, type Price } from "./core/price.ts";
 
 /** Limits of the requests to models and embeddings. Beside them hold those that providers announce in the headers of their answers. */
 export interface RateLimitOptions extends LimiterOptions {

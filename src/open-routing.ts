@@ -21,7 +21,7 @@ import type { OpenLimits } from "./open-limits.ts";
 import { noticeOf, noticeOfError } from "./limits/notice.ts";
 import { SharedBoards } from "./shared-boards.ts";
 import { RedisConnection, type RedisLike, type RedisSource } from "./stores/redis.ts";
-import { costOf, type Price } from "./telemetry/cost.ts";
+import { costOf, type Price } from "./core/price.ts";
 
 /** See the fields. */
 export type Deployment = DeploymentOptions<DeployableModel>;

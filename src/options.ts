@@ -11,7 +11,8 @@ import type { ResolvedRouting } from "./layers/route/options.ts";
 import type { RetryOptions, TimeoutOptions } from "./layers/route/routing-options.ts";
 import { resolvePools, type RoutingOptions } from "./open-routing.ts";
 import { resolveTrace, type TraceOptions } from "./layers/trace/options.ts";
-import { resolvePricing, type Price } from "./telemetry/cost.ts";
+import type { Price } from "./core/price.ts";
+import { resolvePricing } from "./telemetry/cost.ts";
 
 export interface CoalesceOptions {
   /**

@@ -1,39 +1,12 @@
-import { isHit, type CallFacts, type Usage } from "../core/facts.ts";
+import { isHit, type CallFacts } from "../core/facts.ts";
 import { OptionError } from "../core/errors.ts";
-import { isRecord, resolveWith } from "../core/options.ts";
-
-/** USD per million tokens. */
-export interface Price {
-  input: number;
-  output: number;
-  /** For prompt tokens that the provider had cached. @default `input` */
-  cachedInput?: number;
-}
+import { isRecord } from "../core/options.ts";
+import { costOf, resolvePrice, type Price } from "../core/price.ts";
 
 export function resolvePricing(raw: unknown): ReadonlyMap<string, Price> {
   if (raw === undefined) return new Map();
   if (!isRecord(raw)) throw new OptionError("pricing", "an object of prices by model name", raw);
   return new Map(Object.entries(raw).map(([model, price]) => [model, resolvePrice(`pricing.${model}`, price)]));
-}
-
-function resolvePrice(path: string, raw: unknown): Price {
-  return resolveWith(path, raw, (read) => {
-    const input = requireNumber(path, "input", read.number("input", { default: undefined, min: 0 }));
-    const output = requireNumber(path, "output", read.number("output", { default: undefined, min: 0 }));
-    return { input, output, cachedInput: read.number("cachedInput", { default: input, min: 0 }) };
-  });
-}
-
-function requireNumber(path: string, name: string, value: number | undefined): number {
-  if (value === undefined) throw new OptionError(`${path}.${name}`, "USD per million tokens", value);
-  return value;
-}
-
-const MILLION = 1_000_000;
-
-export function costOf(usage: Usage, price: Price): number {
-  const cached = usage.cachedInputTokens ?? 0;
-  return ((usage.inputTokens - cached) * price.input + cached * (price.cachedInput ?? price.input) + usage.outputTokens * price.output) / MILLION;
 }
 
 /**

@@ -74,6 +74,17 @@ describe("spans", () => {
     expect(named("chat gpt-4o-mini").attributes["perf.limit.wait_ms"]).toBeGreaterThanOrEqual(0);
   });
 
+  it("nest the same where calls are routed, each attempt's request below its call, and say who answered", async () => {
+    const gone = new ChatOpenAI({ model: "gpt-4o-mini+status=503", apiKey: "sk-test", configuration: { baseURL: simulator.baseURL } });
+    const other = new ChatOpenAI({ model: "gpt-4o", apiKey: "sk-test", configuration: { baseURL: simulator.baseURL } });
+    const deployments = [{ id: "gone", model: gone }, { id: "other", model: other, priority: 1 }];
+    await withPerf(chain(), { trace: true, routing: { deployments } }).invoke({ topic: "routes" });
+    expect(treeOf(spans()).filter((path) => path.endsWith("> POST"))).toEqual(Array.from({ length: 2 }, () => "RunnableSequence > chat gpt-4o-mini > POST"));
+    expect(named("chat gpt-4o-mini").attributes).toMatchObject({
+      "gen_ai.request.model": "gpt-4o-mini", "gen_ai.response.model": "gpt-4o", "perf.deployment": "other", "perf.attempt": 2,
+    });
+  });
+
   it("keep their context across a stream, with the time to first token", async () => {
     const parts: string[] = [];
     for await (const part of await withPerf(chain(), createPerf()).stream({ topic: "streams" })) parts.push(part);

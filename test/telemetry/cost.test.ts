@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CallFacts } from "../../src/core/facts.ts";
-import { addCost, costOf, resolvePricing } from "../../src/telemetry/cost.ts";
+import { costOf } from "../../src/core/price.ts";
+import { addCost, resolvePricing } from "../../src/telemetry/cost.ts";
 
 const facts = (more: Partial<CallFacts>): CallFacts => ({ id: "1", kind: "chat", mode: "invoke", startedAt: 0, durationMs: 1, attempts: [], model: "m", usage: { inputTokens: 1_000_000, outputTokens: 500_000 }, ...more });
 const pricing = resolvePricing({ m: { input: 2, output: 8 }, c: { input: 2, output: 8, cachedInput: 0.5 } });

@@ -1,6 +1,7 @@
 import { OptionError } from "../../core/errors.ts";
 import { resolveWith, type OptionReader } from "../../core/options.ts";
-import type { DeploymentPrice, ResolvedDeployment } from "./deployment.ts";
+import { resolvePrice } from "../../core/price.ts";
+import type { ResolvedDeployment } from "./deployment.ts";
 
 /** What is known of a model that is to be a deployment. */
 export interface KnownModel {
@@ -43,7 +44,7 @@ export function resolveDeployment(path: string, raw: unknown, modelOf: ModelOf):
       weight: read.number("weight", { default: 1, above: 0, max: 1e6 }),
       priority: read.number("priority", { default: 0, integer: true, min: 0, max: 1e6 }),
       contextWindow: read.number("contextWindow", { default: undefined, min: 1 }),
-      price: read.group("price", (price) => resolvePrice(price)),
+      price: read.raw("price") === undefined ? undefined : resolvePrice(read.pathOf("price"), read.raw("price")),
       metricsUrl: resolveUrl(read),
       tags: read.strings("tags") ?? [],
       limits: {
@@ -54,16 +55,6 @@ export function resolveDeployment(path: string, raw: unknown, modelOf: ModelOf):
     };
     return { options, kind: known.kind };
   });
-}
-
-function resolvePrice(read: OptionReader): DeploymentPrice {
-  const required = (name: "input" | "output"): number => {
-    const value = read.number(name, { default: undefined, min: 0 });
-    if (value === undefined) throw new OptionError(read.pathOf(name), "USD per million tokens", value);
-    return value;
-  };
-  const [input, output] = [required("input"), required("output")];
-  return { input, output, cachedInput: read.number("cachedInput", { default: input, min: 0 }) };
 }
 
 function resolveUrl(read: OptionReader): string | undefined {

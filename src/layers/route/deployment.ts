@@ -1,17 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Usage } from "../../core/facts.ts";
+import type { Price } from "../../core/price.ts";
 import { FailureRateCircuit, type CircuitOptions, type CircuitState, type Passage } from "./circuit.ts";
 import { MinuteCount } from "./minute-count.ts";
 import { PeakLatency, type LatencyEstimate } from "./latency.ts";
 import type { ReportedLoad } from "./reported-load.ts";
 import type { Candidate, RouteOutcome, RouteQuestion } from "./strategy.ts";
-
-/** USD per million tokens. */
-export interface DeploymentPrice {
-  readonly input: number;
-  readonly output: number;
-  readonly cachedInput?: number;
-}
 
 /** A deployment as its pool's options have it. */
 export interface ResolvedDeployment {
@@ -23,7 +17,7 @@ export interface ResolvedDeployment {
   readonly weight: number;
   readonly priority: number;
   readonly contextWindow: number | undefined;
-  readonly price: DeploymentPrice | undefined;
+  readonly price: Price | undefined;
   readonly metricsUrl: string | undefined;
   readonly tags: readonly string[];
   /** Its own quotas. */

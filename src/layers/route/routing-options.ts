@@ -1,3 +1,4 @@
+import type { Price } from "../../core/price.ts";
 import type { RoutingStrategy } from "./own-strategy.ts";
 import type { StrategyName } from "./strategies/all.ts";
 
@@ -19,7 +20,7 @@ export interface DeploymentOptions<Model extends object = object> {
   /** Tokens of the model's window: after a context-length error one with a larger window is asked. @default unknown */
   contextWindow?: number;
   /** USD per million tokens. @default the model's in `pricing` */
-  price?: { input: number; output: number; cachedInput?: number };
+  price?: Price;
   /** Where a self-hosted server tells its load in Prometheus' format (vLLM, SGLang, TGI, llama.cpp, Triton), asked once a second while there are calls. @default none */
   metricsUrl?: string;
   /** For your own strategy. @default none */
