@@ -1,7 +1,7 @@
 import type { Backend, Call, Mode } from "../core/layer.ts";
 import type { Request } from "../core/request.ts";
-import type { ChatPart } from "./kinds/chat.ts";
-import type { LLMPart } from "./kinds/llm.ts";
+import type { LLMPart } from "./kinds/codecs.ts";
+import type { ChatPart } from "./kinds/model-inputs.ts";
 import { inLeaf, leafIterator } from "./leaf-work.ts";
 import type { LLMRunManager, ModelLike, ModelOptions } from "./models.ts";
 import type { Scope } from "./scope.ts";

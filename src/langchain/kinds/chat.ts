@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
-import type { AIMessage, AIMessageChunk, BaseMessage } from "@langchain/core/messages";
-import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs";
+import type { AIMessage, AIMessageChunk } from "@langchain/core/messages";
+import type { ChatResult } from "@langchain/core/outputs";
 import type { Usage } from "../../core/facts.ts";
 import { writeIdentity } from "../../core/key.ts";
 import { opaque, type Kind } from "../../core/layer.ts";
@@ -11,20 +10,10 @@ import { chatCodec } from "./codecs.ts";
 import { chatEstimate } from "./estimates.ts";
 import { chatReasons, generationsOf } from "./reasons.ts";
 import { chatRouting } from "./routing.ts";
+import type { ChatInput, ChatPart } from "./model-inputs.ts";
 import { copyMessage, deepCopy, reissueMessage, withoutSpentUsage, type FreshIds, type MessageLike, type UsageLike } from "../messages.ts";
-import { completenessOf, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
+import { completenessOf, modelFields, modelName, named, targetOf } from "../models.ts";
 import { messageFields } from "../identity.ts";
-
-/** One chat model call as its leaf gets it. */
-export interface ChatInput {
-  readonly model: BaseChatModel & ModelLike;
-  readonly messages: BaseMessage[];
-  readonly options: ModelOptions;
-  readonly runManager: LLMRunManager | undefined;
-}
-
-/** `invoke` has a ChatResult, `stream` ChatGenerationChunks, `events` the events of the content-block protocol. */
-export type ChatPart = ChatResult | ChatGenerationChunk | StreamEvent;
 
 export const chatKind: Kind<ChatInput, ChatPart> = opaque<ChatInput, ChatPart, PackedPart>({
   name: "chat",

@@ -1,4 +1,3 @@
-import type { BaseLLM } from "@langchain/core/language_models/llms";
 import { GenerationChunk, type LLMResult } from "@langchain/core/outputs";
 import { canonical, writeIdentity } from "../../core/key.ts";
 import { opaque, type Answer, type Kind } from "../../core/layer.ts";
@@ -6,18 +5,9 @@ import { llmCodec, type LLMPart } from "./codecs.ts";
 import { llmEstimate } from "./estimates.ts";
 import { llmReasons } from "./reasons.ts";
 import { llmRouting } from "./routing.ts";
+import type { LLMInput } from "./model-inputs.ts";
 import { deepCopy, estimateBytes, withoutSpentUsage } from "../messages.ts";
-import { completenessOf, modelFields, modelName, named, targetOf, type LLMRunManager, type ModelLike, type ModelOptions } from "../models.ts";
-
-/** One call of a text completion model as its leaf gets it. */
-export interface LLMInput {
-  readonly model: BaseLLM & ModelLike;
-  readonly prompts: readonly string[];
-  readonly options: ModelOptions;
-  readonly runManager: LLMRunManager | undefined;
-}
-
-export type { LLMPart } from "./codecs.ts";
+import { completenessOf, modelFields, modelName, named, targetOf } from "../models.ts";
 
 export const llmKind: Kind<LLMInput, LLMPart> = opaque<LLMInput, LLMPart, LLMPart>({
   name: "llm",

@@ -4,7 +4,7 @@ import type { Answer, Mode } from "../../core/layer.ts";
 import { finishReason } from "../models.ts";
 import { eventsReasons, type StreamEvent } from "./chat-events.ts";
 import { TextChunk, type PackedPart } from "./chat-parts.ts";
-import type { ChatPart } from "./chat.ts";
+import type { ChatPart } from "./model-inputs.ts";
 import type { LLMPart } from "./codecs.ts";
 
 interface Generation {

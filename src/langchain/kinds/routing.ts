@@ -6,10 +6,9 @@ import { ownerOf } from "../prototypes.ts";
 import { messagesFor } from "../rebinding/messages.ts";
 import { optionsFor, type Rebindable } from "../rebinding/options.ts";
 import type { PackedPart } from "./chat-parts.ts";
-import type { ChatInput, ChatPart } from "./chat.ts";
 import type { LLMPart } from "./codecs.ts";
 import type { EmbeddingsInput } from "./embeddings-joining.ts";
-import type { LLMInput } from "./llm.ts";
+import type { ChatInput, ChatPart, LLMInput } from "./model-inputs.ts";
 import { chatReasons, llmReasons } from "./reasons.ts";
 
 /** How a chat call is asked of another chat model. */

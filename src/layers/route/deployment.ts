@@ -3,9 +3,9 @@ import type { Usage } from "../../core/facts.ts";
 import type { Price } from "../../core/price.ts";
 import { FailureRateCircuit, type CircuitOptions, type CircuitState, type Passage } from "./circuit.ts";
 import { MinuteCount } from "./minute-count.ts";
-import { PeakLatency, type LatencyEstimate } from "./latency.ts";
+import { PeakLatency } from "./latency.ts";
 import type { ReportedLoad } from "./reported-load.ts";
-import type { Candidate, RouteOutcome, RouteQuestion } from "./strategy.ts";
+import type { Candidate, LatencyEstimate, RouteOutcome, RouteQuestion } from "./strategy.ts";
 
 /** A deployment as its pool's options have it. */
 export interface ResolvedDeployment {

@@ -1,23 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { RouteOutcome, RouteQuestion } from "./strategy.ts";
-
-/** How long a deployment's answers take, learned from those of late. */
-export interface LatencyEstimate {
-  /** Whether anything is known. */
-  readonly isKnown: boolean;
-  /** Mean time to the first content, milliseconds; `undefined` = not known. */
-  readonly firstMs: number | undefined;
-  /** Mean time of a whole answer, milliseconds; `undefined` = not known. */
-  readonly totalMs: number | undefined;
-  /**
-   * How long the answer to this question will take, milliseconds; 0 where nothing is known. It comes down while there is no news, so that
-   * who was slow is asked again some day.
-   */
-  expectedMs(question: RouteQuestion): number;
-  /** The same, on the side of the slowest answers of late. */
-  cautiousMs(question: RouteQuestion): number;
-  add(question: RouteQuestion, outcome: RouteOutcome): void;
-}
+import type { LatencyEstimate, RouteOutcome, RouteQuestion } from "./strategy.ts";
 
 /** How fast means forget: what was seen so long ago counts 1/e. */
 const MEAN_FORGETS_MS = 60_000;

@@ -1,5 +1,4 @@
 import type { Usage } from "../../core/facts.ts";
-import type { LatencyEstimate } from "./latency.ts";
 
 /** What is known of a question before it is asked. */
 export interface RouteQuestion {
@@ -30,6 +29,24 @@ export interface RouteOutcome {
   readonly costUsd: number | undefined;
   /** Whether the answer came in parts, so that `firstMs` is less than the whole. */
   readonly inParts: boolean;
+}
+
+/** How long a deployment's answers take, learned from those of late. */
+export interface LatencyEstimate {
+  /** Whether anything is known. */
+  readonly isKnown: boolean;
+  /** Mean time to the first content, milliseconds; `undefined` = not known. */
+  readonly firstMs: number | undefined;
+  /** Mean time of a whole answer, milliseconds; `undefined` = not known. */
+  readonly totalMs: number | undefined;
+  /**
+   * How long the answer to this question will take, milliseconds; 0 where nothing is known. It comes down while there is no news, so that
+   * who was slow is asked again some day.
+   */
+  expectedMs(question: RouteQuestion): number;
+  /** The same, on the side of the slowest answers of late. */
+  cautiousMs(question: RouteQuestion): number;
+  add(question: RouteQuestion, outcome: RouteOutcome): void;
 }
 
 /** A deployment as strategies see it. */

@@ -2,7 +2,7 @@ import { AIMessage, AIMessageChunk, HumanMessage } from "@langchain/core/message
 import { FakeChatModel, FakeListChatModel, FakeLLM, FakeStreamingLLM } from "@langchain/core/utils/testing";
 import { OpenAI } from "@langchain/openai";
 import { describe, expect, it, vi } from "vitest";
-import type { LLMInput } from "../../../src/langchain/kinds/llm.ts";
+import type { LLMInput } from "../../../src/langchain/kinds/model-inputs.ts";
 import { chatRouting, embeddingsRouting, llmRouting } from "../../../src/langchain/kinds/routing.ts";
 import { anthropic, call, google, openai, weather } from "./models.ts";
 import { answered, simulated, SIMULATED } from "./simulated.ts";

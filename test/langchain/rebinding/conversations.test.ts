@@ -4,7 +4,7 @@ import { ChatOpenAI } from "@langchain/openai";
 import { createAgent } from "langchain";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { z } from "zod";
-import type { ChatInput } from "../../../src/langchain/kinds/chat.ts";
+import type { ChatInput } from "../../../src/langchain/kinds/model-inputs.ts";
 import { call, rebound, weather } from "./models.ts";
 import { simulated, SIMULATED } from "./simulated.ts";
 

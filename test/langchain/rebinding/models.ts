@@ -5,7 +5,7 @@ import { ChatGoogleGenerativeAI } from "@langchain/google-genai";
 import { ChatOpenAI, type ChatOpenAIFields } from "@langchain/openai";
 import { z } from "zod";
 import { Unfit } from "../../../src/core/layer.ts";
-import type { ChatInput } from "../../../src/langchain/kinds/chat.ts";
+import type { ChatInput } from "../../../src/langchain/kinds/model-inputs.ts";
 import { chatRouting } from "../../../src/langchain/kinds/routing.ts";
 import type { ModelOptions } from "../../../src/langchain/models.ts";
 

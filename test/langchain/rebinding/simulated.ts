@@ -1,5 +1,5 @@
 import type { Simulator, SimulatorOptions } from "langchain-perf/testing";
-import type { ChatInput } from "../../../src/langchain/kinds/chat.ts";
+import type { ChatInput } from "../../../src/langchain/kinds/model-inputs.ts";
 import { simulator } from "../../testing/support.ts";
 import { anthropic, openai } from "./models.ts";
 

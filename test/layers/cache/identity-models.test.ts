@@ -6,7 +6,8 @@ import { AzureChatOpenAI, ChatOpenAI, OpenAI, OpenAIEmbeddings } from "@langchai
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { embeddingsKind, retrieverKind, toolKind } from "../../../src/langchain/kinds/plain.ts";
-import { llmKind, type LLMInput } from "../../../src/langchain/kinds/llm.ts";
+import { llmKind } from "../../../src/langchain/kinds/llm.ts";
+import type { LLMInput } from "../../../src/langchain/kinds/model-inputs.ts";
 import { FakeEmbeddings } from "../../support/fakes/embeddings.ts";
 import { FakeRetriever } from "../../support/fakes/retriever.ts";
 import { chatIdentity, chatKey, collisions, fieldsOf } from "../support/keys.ts";

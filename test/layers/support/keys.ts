@@ -1,6 +1,7 @@
 import type { BaseMessage } from "@langchain/core/messages";
 import { digest, readIdentity } from "../../../src/core/key.ts";
-import { chatKind, type ChatInput } from "../../../src/langchain/kinds/chat.ts";
+import { chatKind } from "../../../src/langchain/kinds/chat.ts";
+import type { ChatInput } from "../../../src/langchain/kinds/model-inputs.ts";
 
 /** The identity of one chat call as its leaf gets it; a model's bound options are its `defaultOptions`. */
 export function chatIdentity(model: object, messages: BaseMessage[], options: object = {}): string | undefined {
