@@ -123,7 +123,7 @@ export class NoDeploymentError extends PerfError {
 
   constructor(errors: NoDeploymentError["errors"], retryable: boolean) {
     const each = errors.map(({ deployment, error }) => `"${deployment}": ${error.message.split("\n", 1)[0]}`).join("; ");
-    super("PERF_NO_DEPLOYMENT", errors.length === 0 ? "There is no deployment to ask." : `No deployment gave an answer. ${each}`, { retryable, cause: errors.at(-1)?.error });
+    super("PERF_NO_DEPLOYMENT", errors.length === 0 ? "There is no deployment to ask: all of them were drained." : `No deployment gave an answer. ${each}`, { retryable, cause: errors.at(-1)?.error });
     this.errors = errors;
   }
 }

@@ -67,6 +67,8 @@ export class Deployment implements Candidate {
   failures = 0;
   /** The last reason for which it could not take a question. */
   lastUnfit: string | undefined;
+  /** What the last request that it was to blame for failed of. */
+  lastError: string | undefined;
   isDraining = false;
   readonly #host: DeploymentHost;
   readonly #ofLate = new MinuteCount();
@@ -225,6 +227,7 @@ export class Deployment implements Candidate {
     this.latency = before.latency;
     this.requests = before.requests;
     this.failures = before.failures;
+    this.lastError = before.lastError;
     this.#aside = before.#aside;
     this.#disabled = before.#disabled;
     this.#refusals = before.#refusals;

@@ -262,7 +262,7 @@ export class Itinerary {
     for (const deployment of this.#pool.deployments) {
       const unfit = this.#unfit.get(deployment);
       const reason = unfit === undefined ? deployment.whyNot(now) : `it ${unfit}`;
-      if (!errors.has(deployment) && reason !== undefined) errors.set(deployment, new Error(`not asked, ${reason}`));
+      if (!errors.has(deployment) && reason !== undefined) errors.set(deployment, new Error(`not asked${unfit === undefined ? forTheNext(deployment.waitMs(now)) : ""}, ${reason}`));
     }
     return [...errors].map(([{ id }, error]) => ({ deployment: id, error }));
   }
@@ -283,3 +283,8 @@ function isAsFast(deployment: Deployment, primary: Deployment, question: RouteQu
 }
 
 const SLOWER = 1.5;
+
+/** @param ms `Infinity` = nobody knows for how long */
+function forTheNext(ms: number): string {
+  return ms > 0 && ms < Infinity ? ` for the next ${Math.ceil(ms)} ms` : "";
+}

@@ -170,10 +170,12 @@ export class Pool {
   failed(deployment: Deployment, kind: FailureKind, error: unknown, retryAfterMs: number | undefined): void {
     if (!this.isNamed) return;
     const now = this.#host.clock.elapsed();
+    const { isFault, disables } = CONSEQUENCES[kind];
+    if (isFault || disables || kind === "rate-limited") deployment.lastError = `${kind}: ${String(error instanceof Error ? error.message : error).split("\n", 1)[0]}`;
     if (kind === "rate-limited") {
       const forMs = deployment.setAside(retryAfterMs, now);
       this.#host.shared?.tell({ deployment: deployment.id, kind: "aside", untilMs: forMs, reason: "rate limited" });
-    } else if (CONSEQUENCES[kind].disables) {
+    } else if (disables) {
       deployment.disable(DISABLED_MS, kind, now);
       this.#host.disabled(deployment, kind, error);
       this.#host.shared?.tell({ deployment: deployment.id, kind: "disabled", untilMs: DISABLED_MS, reason: kind });

@@ -4,6 +4,8 @@ import { isRecord, resolveWith, type OptionReader } from "../../core/options.ts"
 import type { RetryRules } from "./pool.ts";
 import type { TimeoutOptions } from "./routing-options.ts";
 
+/** More would be a call that does not end. */
+const MOST_RETRIES = 1_000;
 const DEFAULT = { maxRetries: 2, baseDelayMs: 100, maxDelayMs: 30_000, budget: 0.2 } as const;
 /** Where nobody asked for retries, a model's own are made, as often and by the rules that LangChain would make them. */
 const LIKE_LANGCHAIN: RetryRules = { maxRetries: undefined, baseDelayMs: 1_000, maxDelayMs: 30_000, budget: Infinity, on: undefined };
@@ -17,7 +19,7 @@ export function resolveRetry(raw: unknown): RetryFor {
   if (raw === false) return () => NONE;
   if (raw !== undefined && !isRecord(raw)) throw new OptionError("retry", "false or an object of options", raw);
   const given = resolveWith("retry", raw ?? {}, (read) => ({
-    maxRetries: read.number("maxRetries", { default: undefined, min: 0, integer: true }),
+    maxRetries: read.number("maxRetries", { default: undefined, min: 0, max: MOST_RETRIES, integer: true }),
     baseDelayMs: read.number("baseDelayMs", { default: DEFAULT.baseDelayMs, min: 0 }),
     maxDelayMs: read.number("maxDelayMs", { default: DEFAULT.maxDelayMs, min: 0 }),
     budget: read.number("budget", { default: DEFAULT.budget, min: 0, max: 1 }),

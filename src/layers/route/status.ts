@@ -30,13 +30,15 @@ export interface DeploymentStatus {
   failures: number;
   /** Share of its own quota that is left, 0 to 1; absent = none is known. */
   quotaLeft?: number;
+  /** What the last request that it was to blame for failed of; the errors of a question itself (400, too long a prompt) are not among these. */
+  lastError?: string;
   /** Why it could not take a question, the last time that it could not. */
   lastUnfit?: string;
 }
 
 /** @param now by the monotonic clock */
 export function statusOf(deployment: Deployment, now: number): DeploymentStatus {
-  const { id, options: { model, tags, priority }, weight, circuit, latency, inFlight, errorRate, requests, failures, quotaUsed, lastUnfit } = deployment;
+  const { id, options: { model, tags, priority }, weight, circuit, latency, inFlight, errorRate, requests, failures, quotaUsed, lastUnfit, lastError } = deployment;
   const waitMs = deployment.waitMs(now);
   const unavailable = deployment.whyNot(now) ?? deployment.disabledFor(now);
   return {
@@ -49,6 +51,7 @@ export function statusOf(deployment: Deployment, now: number): DeploymentStatus 
     ...(latency.totalMs === undefined ? {} : { latencyMs: latency.totalMs }),
     ...(latency.firstMs === undefined ? {} : { timeToFirstTokenMs: latency.firstMs }),
     ...(quotaUsed === undefined ? {} : { quotaLeft: Math.max(0, 1 - quotaUsed) }),
+    ...(lastError === undefined ? {} : { lastError }),
     ...(lastUnfit === undefined ? {} : { lastUnfit }),
   };
 }

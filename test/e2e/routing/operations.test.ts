@@ -83,7 +83,7 @@ describe("a deployment that is drained", () => {
   it("leaves calls without anybody to ask when it was the last, until there is another", async () => {
     const { perf, fast, deployment } = await routed(["only"]);
     await perf.drainDeployment("only");
-    expect(await errorOf(fast.invoke("Hello"))).toMatchObject({ code: "PERF_NO_DEPLOYMENT" });
+    expect(await errorOf(fast.invoke("Hello"))).toMatchObject({ code: "PERF_NO_DEPLOYMENT", message: expect.stringMatching(/drained/) });
     perf.addDeployment(deployment("only", 0));
     expect((await fast.invoke("Hello")).text).toBe(SOUND);
     expect(perf.deployments()).toMatchObject([{ id: "only", requests: 1 }]);
@@ -270,7 +270,7 @@ describe("who looks after deployments", () => {
     for (let at = 0; at < 5; at += 1) expect((await fast.invoke("Hello")).text).toBe(SOUND);
     expect(a.count()).toBe(3);
     expect(changes).toMatchObject([{ deployment: "a", from: "closed", to: "open", failureRate: 1, at: expect.any(Number) }]);
-    expect(perf.deployments()[0]).toMatchObject({ circuit: "open", errorRate: 1, failures: 3, unavailable: expect.stringContaining("open circuit") });
+    expect(perf.deployments()[0]).toMatchObject({ circuit: "open", errorRate: 1, failures: 3, lastError: expect.stringMatching(/^overloaded: 503/), unavailable: expect.stringContaining("open circuit") });
     repair();
     await eventually(() => perf.deployments()[0]?.circuit === "half-open");
     expect((await fast.invoke("Hello")).text).toBe(SOUND);

@@ -50,6 +50,7 @@ const WRONG: [options: unknown, option: string, says: RegExp][] = [
   [{ routing: { deployments: two, retries: 3 } }, "routing.retries", /known options/],
   [{ retry: true }, "retry", /false or an object/],
   [{ retry: { maxRetries: 1.5 } }, "retry.maxRetries", /whole number/],
+  [{ retry: { maxRetries: Infinity } }, "retry.maxRetries", /whole number.*1000.*Infinity/],
   [{ retry: { budget: 2 } }, "retry.budget", /got 2/],
   [{ retry: { baseDelayMs: 500, maxDelayMs: 100 } }, "retry.baseDelayMs", /at most retry\.maxDelayMs \(100\).*500/],
   [{ retry: { on: true } }, "retry.on", /a function/],

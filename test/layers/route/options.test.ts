@@ -174,7 +174,7 @@ describe("the options of retries", () => {
   });
 
   it.each([
-    ["retry", true], ["retry", 3], ["retry.times", { times: 3 }], ["retry.maxRetries", { maxRetries: -1 }], ["retry.maxRetries", { maxRetries: 1.5 }], ["retry.baseDelayMs", { baseDelayMs: -1 }],
+    ["retry", true], ["retry", 3], ["retry.times", { times: 3 }], ["retry.maxRetries", { maxRetries: -1 }], ["retry.maxRetries", { maxRetries: 1.5 }], ["retry.maxRetries", { maxRetries: Infinity }], ["retry.baseDelayMs", { baseDelayMs: -1 }],
     ["retry.baseDelayMs", { baseDelayMs: 500, maxDelayMs: 100 }], ["retry.maxDelayMs", { maxDelayMs: "1s" }], ["retry.budget", { budget: 1.1 }], ["retry.on", { on: [429] }],
   ])("are refused by their name: %s %#", (option, raw) => {
     expect(() => resolveRetry(raw)).toThrow(`Option "${option}": wanted `);

@@ -296,6 +296,14 @@ describe("who may be asked", () => {
     expect(error).toMatchObject({ retryable: false, message: 'No deployment gave an answer. "a": not asked, it cannot take tools; "b": not asked, it is too small' });
   });
 
+  it("is nobody while all circuits are open, and the error says for how long", async () => {
+    const world = new World({ a: [[5, failure(503)]], b: [[5, failure(503)]] }, { rules: { circuit } });
+    for (let call = 0; call < 2; call += 1) await world.answer();
+    const { error } = await world.answer();
+    expect(error).toMatchObject({ retryable: true, message: expect.stringMatching(/^No deployment gave an answer\. "a": not asked for the next \d+ ms, too many .*; "b": not asked for the next \d+ ms, too many/) });
+    expect(world.find("b").lastError).toMatch(/^overloaded: /);
+  });
+
   it("is the deployment that the call wishes for, alone", async () => {
     const world = new World({ a: [answers()], b: [[5, failure(503)], answers()] });
     const caller = await world.answer({ control: { deployment: "b" } });
