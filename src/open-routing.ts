@@ -1,5 +1,5 @@
 import { systemClock } from "./core/clock.ts";
-import { OptionError } from "./core/errors.ts";
+import { firstLineOf, OptionError } from "./core/errors.ts";
 import { isHit, type CallFacts, type Usage } from "./core/facts.ts";
 import { hasQuotas, type DeploymentLimits } from "./deployment-quotas.ts";
 import type { Events } from "./events.ts";
@@ -74,6 +74,10 @@ export class OpenRouting {
   readonly #setup: RoutingSetup;
   readonly #world: World;
   readonly #boards: SharedBoards;
+  readonly #costOf = ({ price, model }: ResolvedDeployment, usage: Usage): number | undefined => {
+    const found = price ?? (model === undefined ? undefined : this.#world.pricing.get(model));
+    return found && costOf(usage, found);
+  };
 
   /**
    * @param before whose deployments, where they are the same, go on with what is known of them
@@ -86,8 +90,7 @@ export class OpenRouting {
     this.#boards = isSame && before ? before.#boards : new SharedBoards(setup.name);
     this.#pools = isSame && before ? before.#pools.map((pool) => pool.goOn(this.#callRules(true))) : this.#openPools(events, before);
     this.#listen();
-    const costOf = (deployment: ResolvedDeployment, usage: Usage): number | undefined => this.#costOf(deployment, usage);
-    const tools = { clock: systemClock, random: Math.random, costOf };
+    const tools = { clock: systemClock, random: Math.random, costOf: this.#costOf };
     const pools = setup.routesAll ? [...this.#pools, this.#implicitPool(tools)] : this.#pools;
     this.layer = new Route(pools, { ...tools, isLimited: limits !== undefined, retryAfterMs });
   }
@@ -96,7 +99,7 @@ export class OpenRouting {
     const host: Omit<PoolHost, "shared"> = {
       clock: systemClock,
       random: Math.random,
-      costOf: (deployment, usage) => this.#costOf(deployment, usage),
+      costOf: this.#costOf,
       quotaUsed: (id) => this.#world.limits?.deployments.used(id),
       circuitChanged: (deployment, from, to) => tellCircuit(events, deployment, from, to),
       disabled: (deployment, kind, error) => tellDisabled(events, deployment, kind, error),
@@ -200,11 +203,6 @@ export class OpenRouting {
     const quiet = { shared: undefined, quotaUsed: () => undefined, circuitChanged: () => {}, disabled: () => {} };
     return new Pool({ number: undefined, takes: () => true, deployments: [whoeverIsAsked], rules, strategy }, { ...host, ...quiet });
   }
-
-  #costOf({ price, model }: ResolvedDeployment, usage: Usage): number | undefined {
-    const found = price ?? (model === undefined ? undefined : this.#world.pricing.get(model));
-    return found && costOf(usage, found);
-  }
 }
 
 /** When whoever refused wants to be asked again: by its word, or when the quota that is used up is there again. */
@@ -220,6 +218,6 @@ function tellCircuit(events: Events, { id, errorRate }: DeploymentState, from: C
 }
 
 function tellDisabled(events: Events, { id }: DeploymentState, kind: string, error: unknown): void {
-  const message = `The deployment "${id}" is asked after all others for five minutes: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}`;
+  const message = `The deployment "${id}" is asked after all others for five minutes: ${firstLineOf(error)}`;
   events.tell("alert", { rule: "deployment-disabled", severity: "critical", deployment: id, reason: kind, message, at: systemClock.now() });
 }

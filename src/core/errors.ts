@@ -109,8 +109,7 @@ export class CircuitOpenError extends PerfError {
   readonly retryAfterMs: number;
 
   constructor(deployment: string, reason: string, retryAfterMs: number) {
-    const until = retryAfterMs === Infinity ? "" : ` for the next ${Math.ceil(retryAfterMs)} ms`;
-    super("PERF_CIRCUIT_OPEN", `The deployment "${deployment}" is not asked${until}: ${reason}.`, { retryable: retryAfterMs < Infinity });
+    super("PERF_CIRCUIT_OPEN", `The deployment "${deployment}" is not asked${forTheNext(retryAfterMs)}: ${reason}.`, { retryable: retryAfterMs < Infinity });
     this.deployment = deployment;
     this.retryAfterMs = retryAfterMs;
   }
@@ -122,7 +121,7 @@ export class NoDeploymentError extends PerfError {
   readonly errors: readonly { readonly deployment: string; readonly error: Error }[];
 
   constructor(errors: NoDeploymentError["errors"], retryable: boolean) {
-    const each = errors.map(({ deployment, error }) => `"${deployment}": ${error.message.split("\n", 1)[0]}`).join("; ");
+    const each = errors.map(({ deployment, error }) => `"${deployment}": ${firstLineOf(error)}`).join("; ");
     super("PERF_NO_DEPLOYMENT", errors.length === 0 ? "There is no deployment to ask: all of them were drained." : `No deployment gave an answer. ${each}`, { retryable, cause: errors.at(-1)?.error });
     this.errors = errors;
   }
@@ -147,6 +146,16 @@ export class StoreError extends PerfError {
     this.tier = tier;
     this.operation = operation;
   }
+}
+
+/** For how long something is not to be had, as a part of a sentence. @param ms `Infinity` = nobody knows, and nothing is said */
+export function forTheNext(ms: number): string {
+  return ms === Infinity ? "" : ` for the next ${Math.ceil(ms)} ms`;
+}
+
+/** What an error says first: some go on with the whole response, or with advice. */
+export function firstLineOf(error: unknown): string {
+  return String(error instanceof Error ? error.message : error).split("\n", 1)[0] as string;
 }
 
 /** How a value is shown in an error message: short, and safe for anything. */

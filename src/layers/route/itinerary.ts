@@ -1,4 +1,4 @@
-import { CircuitOpenError, DeadlineError, NoDeploymentError } from "../../core/errors.ts";
+import { CircuitOpenError, DeadlineError, forTheNext, NoDeploymentError } from "../../core/errors.ts";
 import { Unfit, type Call } from "../../core/layer.ts";
 import { pause } from "../../core/pause.ts";
 import type { Deployment } from "./deployment.ts";
@@ -260,9 +260,11 @@ export class Itinerary {
     const errors = new Map<Deployment, Error>();
     for (const { deployment, error } of this.#failures) errors.set(deployment, error instanceof Error ? error : new Error(String(error)));
     for (const deployment of this.#pool.deployments) {
+      if (errors.has(deployment)) continue;
       const unfit = this.#unfit.get(deployment);
-      const reason = unfit === undefined ? deployment.whyNot(now) : `it ${unfit}`;
-      if (!errors.has(deployment) && reason !== undefined) errors.set(deployment, new Error(`not asked${unfit === undefined ? forTheNext(deployment.waitMs(now)) : ""}, ${reason}`));
+      const whyNot = deployment.whyNot(now);
+      if (unfit !== undefined) errors.set(deployment, new Error(`not asked, it ${unfit}`));
+      else if (whyNot !== undefined) errors.set(deployment, new Error(`not asked${forTheNext(deployment.waitMs(now))}, ${whyNot}`));
     }
     return [...errors].map(([{ id }, error]) => ({ deployment: id, error }));
   }
@@ -283,8 +285,3 @@ function isAsFast(deployment: Deployment, primary: Deployment, question: RouteQu
 }
 
 const SLOWER = 1.5;
-
-/** @param ms `Infinity` = nobody knows for how long */
-function forTheNext(ms: number): string {
-  return ms > 0 && ms < Infinity ? ` for the next ${Math.ceil(ms)} ms` : "";
-}

@@ -1,4 +1,5 @@
 import type { Alarm } from "../../core/clock.ts";
+import { firstLineOf } from "../../core/errors.ts";
 import type { Usage } from "../../core/facts.ts";
 import type { CircuitOptions, CircuitState } from "./circuit.ts";
 import { Deployment, type ResolvedDeployment } from "./deployment.ts";
@@ -171,7 +172,7 @@ export class Pool {
     if (!this.isNamed) return;
     const now = this.#host.clock.elapsed();
     const { isFault, disables } = CONSEQUENCES[kind];
-    if (isFault || disables || kind === "rate-limited") deployment.lastError = `${kind}: ${String(error instanceof Error ? error.message : error).split("\n", 1)[0]}`;
+    if (isFault || disables || kind === "rate-limited") deployment.lastError = `${kind}: ${firstLineOf(error)}`;
     if (kind === "rate-limited") {
       const forMs = deployment.setAside(retryAfterMs, now);
       this.#host.shared?.tell({ deployment: deployment.id, kind: "aside", untilMs: forMs, reason: "rate limited" });
