@@ -1,8 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Usage } from "../../core/facts.ts";
 import type { Price } from "../../core/price.ts";
+import { SlidingCount } from "../../core/sliding-count.ts";
 import { FailureRateCircuit, type CircuitOptions, type CircuitState, type Passage } from "./circuit.ts";
-import { MinuteCount } from "./minute-count.ts";
 import { PeakLatency } from "./latency.ts";
 import type { ReportedLoad } from "./reported-load.ts";
 import type { Candidate, LatencyEstimate, RouteOutcome, RouteQuestion } from "./strategy.ts";
@@ -71,7 +71,7 @@ export class Deployment implements Candidate {
   lastError: string | undefined;
   isDraining = false;
   readonly #host: DeploymentHost;
-  readonly #ofLate = new MinuteCount();
+  readonly #ofLate = new SlidingCount(60_000, 12);
   #aside: Aside | undefined;
   #disabled: Aside | undefined;
   /** Refusals for the rate, in a row. */
@@ -118,7 +118,7 @@ export class Deployment implements Candidate {
   }
 
   get requestsOfLate(): number {
-    return this.#ofLate.count(this.#host.clock.elapsed());
+    return this.#ofLate.total(this.#host.clock.elapsed());
   }
 
   costOf({ inputTokens, maxOutputTokens = USUAL_ANSWER }: RouteQuestion): number | undefined {
